@@ -1,0 +1,1 @@
+"""The rules of the platform, one folder per feature; no technology is named here."""

@@ -1,0 +1,39 @@
+"""Applying a change to a document: a pure function that every storage engine shares."""
+
+import json
+
+from thingstead.features.magic.errors import InvalidSettingsError
+from thingstead.features.values.model import DocumentChange
+from thingstead.kernel.json_values import JSONLimits, check_json
+
+
+def changed_document(document: object | None, change: DocumentChange) -> str:
+    """Return the JSON text of the document after the change; the argument is not modified.
+
+    Raises:
+        InvalidSettingsError: a step of the path runs through something that is no object, or
+            the document would become too large or too deep.
+    """
+    after = change.value if not change.path else _with(document, change)
+    text = json.dumps(after, ensure_ascii=False, separators=(",", ":"))
+    if len(text.encode("utf-8")) > change.max_bytes:
+        raise InvalidSettingsError(f"{change.name}: more than {change.max_bytes} bytes of JSON")
+    if change.path:
+        check_json(after, change.name, JSONLimits())
+    return text
+
+
+def _with(document: object | None, change: DocumentChange) -> dict[str, object]:
+    root: dict[str, object] = dict(document) if isinstance(document, dict) else {}
+    inner = root
+    for depth, step in enumerate(change.path[:-1], start=1):
+        child = inner.get(step)
+        if child is None:
+            child = {}
+        if not isinstance(child, dict):
+            place = ".".join((change.name, *change.path[:depth]))
+            raise InvalidSettingsError(f"{place}: is no object, so nothing can be set below it")
+        inner[step] = dict(child)
+        inner = inner[step]  # type: ignore[assignment]  # The line above made it a dict.
+    inner[change.path[-1]] = change.value
+    return root

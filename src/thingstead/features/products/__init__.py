@@ -1,0 +1,1 @@
+"""Products: kinds of thing, and the activation codes that make things of them."""

@@ -1,0 +1,1 @@
+"""Tags of things: the smallest feature, and the one to read first."""

@@ -1,0 +1,1 @@
+"""Things: devices, their tokens, and how an activation code becomes one."""

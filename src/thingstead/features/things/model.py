@@ -1,0 +1,30 @@
+"""What a thing is, and what its secrets are kept as."""
+
+from dataclasses import dataclass
+
+from thingstead.kernel.ids import ProductId, ThingId, ThingToken
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A device; its name, position and settings are its own documents (`features/magic`)."""
+
+    id: ThingId
+    product_id: ProductId
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealedToken:
+    """A thing token as it is kept: a digest to find it, a sealed form to show it again."""
+
+    digest: bytes
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewThing:
+    """A thing just made, with the token that nobody has seen yet."""
+
+    thing: Thing
+    token: ThingToken

@@ -1,0 +1,144 @@
+"""What a write holds on its way in, and a value on its way out.
+
+The first two classes are decoded straight from a request's bytes by every transport
+(`transports/wire`), so their members are named as on the wire; unknown members are ignored
+(`thethings-v2.md` 3.2). The others are ours.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from thingstead.kernel.ids import ThingId
+
+
+class Absent:
+    """The type of `ABSENT`: a member that was not sent, where null means something else."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = Absent()
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingValue:
+    """One member of `values` as it was sent; nothing but the key's type is checked yet."""
+
+    key: str
+    value: object = ABSENT
+    geo: object = None
+    datetime: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingWrite:
+    """A write as it was sent."""
+
+    values: list[IncomingValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a value was measured, in degrees: latitude -90..90, longitude -180..180."""
+
+    lat: float
+    long: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewValue:
+    """A checked value; `has_own_time` tells a time the sender gave from the server's."""
+
+    key: str
+    value: object
+    at_ms: int
+    position: Position | None = None
+    has_own_time: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentChange:
+    """A change to one of a thing's documents: `$settings`, `$geo`, `description`.
+
+    With an empty `path` the whole document is replaced; otherwise the one value at the path,
+    whose missing parents become objects. `max_bytes` bounds the document after the change.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    value: object
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """All that one request stores, in one transaction: values, and changes of documents.
+
+    `echo` is what live subscribers see of it, in the order in which it was sent: an index into
+    `values`, or the name and value of a magic resource. None stands for "the values as they are".
+    """
+
+    thing_id: ThingId
+    values: tuple[NewValue, ...]
+    changes: tuple[DocumentChange, ...] = ()
+    echo: "tuple[int | MagicEcho, ...] | None" = None
+    is_broadcast: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MagicEcho:
+    """What a live subscriber sees of a magic resource that was written."""
+
+    key: str
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class StoredValue:
+    """A value as it is kept."""
+
+    key: str
+    value: object
+    at_ms: int
+    position: Position | None = None
+
+
+Row = tuple[object, int, float | None, float | None]
+"""A value read back: value, time in ms, latitude and longitude (both or neither)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a read of one resource gives: `rows`, newest first.
+
+    Rows are plain tuples because a read of 100 values would spend as long on making 100
+    objects as on finding and encoding them (benchmarks/README.md).
+    """
+
+    key: str
+    rows: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a write: durable when you hold one.
+
+    `sequence` is that of the request's last value; the values before it have the numbers
+    just below, in the order sent. `repeats` holds the indexes of values that were stored
+    already, exactly so, and were left out.
+    """
+
+    sequence: int
+    repeats: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which values to read: `from_ms <= time < until_ms`, the newest `limit` of them."""
+
+    limit: int = 1
+    from_ms: int | None = None
+    until_ms: int | None = None
