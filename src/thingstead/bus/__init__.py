@@ -1,0 +1,1 @@
+"""Buses: how notifications of committed writes reach those who listen."""

@@ -1,0 +1,217 @@
+"""`ValueStore` on SQLite: the event loop's side of the writer and the reader.
+
+Implements `features/values/ports.py`. Everything here runs on the event loop and never
+waits; the two threads hand their finished batches back with one wake-up each.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from thingstead.features.values.model import Appended, Reading, Window, Write
+from thingstead.features.values.ports import Committed
+from thingstead.kernel.errors import OverloadedError, ThingsteadError
+from thingstead.kernel.ids import ThingId
+from thingstead.storage.sqlite import value_retention
+from thingstead.storage.sqlite.batch_thread import BatchThread
+from thingstead.storage.sqlite.opening import prepare_file
+from thingstead.storage.sqlite.value_files import connect, translated
+from thingstead.storage.sqlite.value_reader import ReadJob, ValueReader
+from thingstead.storage.sqlite.value_writer import ValueWriter, WriteJob
+
+_log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class ValueStoreLimits:
+    """How much may wait, and how many keys a thing may have."""
+
+    waiting_values: int = 10_000
+    waiting_reads: int = 10_000
+    keys_per_thing: int = 1_000
+
+
+@dataclass(slots=True)
+class _Chore:
+    """Work for the writer's connection that is no request: retention, purging."""
+
+    run: Callable[[sqlite3.Connection, ValueWriter], object]
+    future: "Future[Any]"
+    result: object = None
+    error: ThingsteadError | None = None
+
+
+class SqliteValueStore:
+    """Values and documents in one SQLite file."""
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        writer_connection: sqlite3.Connection,
+        reader_connection: sqlite3.Connection,
+        limits: ValueStoreLimits,
+    ) -> None:
+        self._loop = loop
+        self._limits = limits
+        self._connections = (writer_connection, reader_connection)
+        self._writer = ValueWriter(writer_connection, max_keys=limits.keys_per_thing)
+        self._reader = ValueReader(reader_connection)
+        self._write_thread: BatchThread[WriteJob | _Chore] = BatchThread(
+            "thingstead-writer", self._write, max_batch=limits.waiting_values
+        )
+        self._read_thread: BatchThread[ReadJob] = BatchThread(
+            "thingstead-reader", self._read, max_batch=256
+        )
+        self._waiting_values = 0
+        self._waiting_reads = 0
+        self._committed: Committed | None = None
+
+    @classmethod
+    async def open(cls, path: Path, limits: ValueStoreLimits) -> "SqliteValueStore":
+        """Open the file, made and migrated if need be, and start the threads; `close` ends them.
+
+        Raises:
+            StoreUnavailableError: the file cannot be used; see `prepare_file`.
+        """
+        await asyncio.to_thread(prepare_file, path, "values")
+        store = cls(
+            asyncio.get_running_loop(),
+            connect(path, is_writer=True),
+            connect(path, is_writer=False),
+            limits,
+        )
+        store._write_thread.start()
+        store._read_thread.start()
+        return store
+
+    async def close(self, timeout_s: float = 8.0) -> None:
+        """Commit what was queued, end the threads, and close the file."""
+        for thread in (self._write_thread, self._read_thread):
+            if not await self._loop.run_in_executor(None, thread.stop, timeout_s):
+                _log.error("a storage thread did not end in time")
+                return
+        # What the threads handed back before they ended is on the loop's list by now.
+        await asyncio.sleep(0)
+        for connection in self._connections:
+            connection.close()
+
+    def on_commit(self, listener: Committed) -> None:
+        """Have the listener called after each commit."""
+        self._committed = listener
+
+    def append(self, write: Write) -> "Future[Appended]":
+        """Queue the write; see `ValueStore.append`."""
+        weight = len(write.values) + len(write.changes)
+        if self._waiting_values + weight > self._limits.waiting_values:
+            raise OverloadedError(
+                f"{self._limits.waiting_values} values wait to be stored", retry_after_s=1
+            )
+        self._waiting_values += weight
+        future: Future[Appended] = self._loop.create_future()
+        self._write_thread.put(WriteJob(write, future))
+        return future
+
+    def newest(self, thing_id: ThingId, key: str, window: Window) -> "Future[Reading | None]":
+        """Look values up; see `ValueStore.newest`."""
+        return self._look_up(lambda reader: reader.newest(thing_id, key, window))
+
+    async def keys(self, thing_id: ThingId) -> list[str]:
+        """Return the keys that the thing has written, in alphabetical order."""
+        return await self._look_up(lambda reader: reader.keys(thing_id))
+
+    async def document(self, thing_id: ThingId, name: str) -> object | None:
+        """Return the document's value, or None when it was never set."""
+        return await self._look_up(lambda reader: reader.document(thing_id, name))
+
+    async def delete_before(self, cutoff_ms: int, after_series: int) -> tuple[int, int | None]:
+        """Delete a slice of what is older; see `value_retention.delete_before`."""
+        return await self._do_chore(
+            lambda db, _: value_retention.delete_before(db, cutoff_ms, after_series)
+        )
+
+    async def give_space_back(self) -> int:
+        """Return a slice of free pages to the system; return how many are left."""
+        return await self._do_chore(lambda db, _: value_retention.give_space_back(db))
+
+    async def purge(self, thing_id: ThingId) -> bool:
+        """Delete a slice of a thing that is gone; return whether nothing of it is left."""
+
+        def purge(db: sqlite3.Connection, writer: ValueWriter) -> bool:
+            writer.forget(thing_id)
+            return value_retention.purge_thing(db, thing_id)
+
+        await self._look_up(lambda reader: reader.forget(thing_id))
+        return await self._do_chore(purge)
+
+    def _look_up(self, look_up: Callable[[ValueReader], Result]) -> "Future[Result]":
+        if self._waiting_reads >= self._limits.waiting_reads:
+            raise OverloadedError(
+                f"{self._limits.waiting_reads} reads wait already", retry_after_s=1
+            )
+        self._waiting_reads += 1
+        future: Future[Result] = self._loop.create_future()
+        self._read_thread.put(ReadJob(look_up, future))
+        return future
+
+    async def _do_chore(self, run: Callable[[sqlite3.Connection, ValueWriter], Result]) -> Result:
+        future: Future[Result] = self._loop.create_future()
+        self._write_thread.put(_Chore(run, future))
+        return await future
+
+    # In the threads.
+
+    def _write(self, jobs: "list[WriteJob | _Chore]") -> None:
+        writes = [job for job in jobs if isinstance(job, WriteJob)]
+        if writes:
+            self._writer.store(writes)
+            self._loop.call_soon_threadsafe(self._finish_writes, writes)
+        for chore in jobs:
+            if isinstance(chore, _Chore):
+                try:
+                    chore.result = chore.run(self._connections[0], self._writer)
+                except sqlite3.Error as exc:
+                    chore.error = translated(exc)
+                    chore.error.__cause__ = exc
+                self._loop.call_soon_threadsafe(_settle, chore.future, chore.result, chore.error)
+
+    def _read(self, jobs: list[ReadJob]) -> None:
+        self._reader.run(jobs)
+        self._loop.call_soon_threadsafe(self._finish_reads, jobs)
+
+    # Back on the event loop.
+
+    def _finish_writes(self, jobs: list[WriteJob]) -> None:
+        committed: list[tuple[Write, Appended]] = []
+        for job in jobs:
+            self._waiting_values -= len(job.write.values) + len(job.write.changes)
+            if job.appended is not None:
+                committed.append((job.write, job.appended))
+        if self._committed is not None and committed:
+            self._committed(committed)
+        for job in jobs:
+            _settle(job.future, job.appended, job.error)
+        failure = jobs[0].error
+        if failure is not None and isinstance(failure.__cause__, sqlite3.Error):
+            _log.error("%d writes were not stored: %s", len(jobs), failure.__cause__)
+
+    def _finish_reads(self, jobs: list[ReadJob]) -> None:
+        self._waiting_reads -= len(jobs)
+        for job in jobs:
+            _settle(job.future, job.result, job.error)
+
+
+def _settle(future: "Future[Any]", result: object, error: ThingsteadError | None) -> None:
+    # Whoever asked may have gone away meanwhile, which cancels the future.
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

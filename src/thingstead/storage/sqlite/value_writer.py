@@ -1,0 +1,196 @@
+"""The one writer of `values.db`: many requests, one durable commit.
+
+Runs in its own thread (`BatchThread`) on its own connection. A request is prepared as a whole
+before anything of it is written, so a refused request leaves nothing behind, while the others
+of its batch are stored. If the commit itself fails, every request of the batch fails.
+"""
+
+import sqlite3
+from asyncio import Future
+from dataclasses import dataclass, field
+
+from thingstead.features.magic.documents import changed_document
+from thingstead.features.values.errors import TooManyKeysError
+from thingstead.features.values.model import Appended, NewValue, Write
+from thingstead.kernel.errors import ThingsteadError
+from thingstead.kernel.ids import ThingId
+from thingstead.storage.sqlite.value_codec import Column, from_column, to_column
+from thingstead.storage.sqlite.value_files import translated
+
+_SERIES_KEPT = 200_000
+
+Row = tuple[int, int, int, Column, float | None, float | None]
+
+_INSERT = (
+    "INSERT INTO value (series_id, at_ms, sequence, value, lat, long) VALUES (?, ?, ?, ?, ?, ?)"
+)
+
+
+@dataclass(slots=True)
+class WriteJob:
+    """A request on its way through the writer; one of `appended` and `error` is set at the end."""
+
+    write: Write
+    future: "Future[Appended]"
+    appended: Appended | None = None
+    error: ThingsteadError | None = field(default=None)
+
+
+class ValueWriter:
+    """Stores batches of writes; used by one thread only."""
+
+    def __init__(self, connection: sqlite3.Connection, *, max_keys: int) -> None:
+        self._connection = connection
+        self._max_keys = max_keys
+        self._series: dict[ThingId, dict[str, int]] = {}
+        self._series_count = 0
+        self._touched: set[ThingId] = set()
+        self._sequence = 0
+        self._data_version = -1
+
+    def store(self, jobs: list[WriteJob]) -> None:
+        """Store the jobs in one transaction and set what became of each; never raises."""
+        self._touched.clear()
+        sequence_before = self._sequence
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._notice_other_writers()
+            sequence_before = self._sequence
+            rows: list[Row] = []
+            for job in jobs:
+                try:
+                    job.appended = self._prepare(job.write, rows)
+                except ThingsteadError as exc:
+                    job.error = exc
+            if rows:
+                self._connection.executemany(_INSERT, rows)
+            self._connection.execute(
+                "UPDATE counter SET value = ? WHERE name = 'sequence'", (self._sequence,)
+            )
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as exc:
+            self._undo(sequence_before)
+            error = translated(exc)
+            error.__cause__ = exc
+            for job in jobs:
+                job.appended, job.error = None, error
+
+    def forget(self, thing_id: ThingId) -> None:
+        """Forget the series ids of a thing whose series were deleted."""
+        self._series_count -= len(self._series.pop(thing_id, ()))
+
+    def _notice_other_writers(self) -> None:
+        """Read anew what another process (the command line) may have changed."""
+        (data_version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if data_version != self._data_version:
+            self._data_version = data_version
+            self._series.clear()
+            self._series_count = 0
+            (self._sequence,) = self._connection.execute(
+                "SELECT value FROM counter WHERE name = 'sequence'"
+            ).fetchone()
+
+    def _undo(self, sequence: int) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        self._sequence = sequence
+        # Ids given out in the transaction that failed will be given out again.
+        for thing_id in self._touched:
+            self.forget(thing_id)
+
+    def _prepare(self, write: Write, rows: list[Row]) -> Appended:
+        """Queue the request's rows; raises before anything of it was written."""
+        documents = self._documents_after(write) if write.changes else {}
+        values = write.values
+        known = self._series.get(write.thing_id)
+        if known is None:
+            known = self._load_series(write.thing_id)
+        # The common request holds one value of a known key.
+        if any(value.key not in known for value in values):
+            self._add_series(write, known)
+        for name, text in documents.items():
+            self._connection.execute(
+                "INSERT INTO document (thing_id, name, value) VALUES (?, ?, ?)"
+                " ON CONFLICT (thing_id, name) DO UPDATE SET value = excluded.value",
+                (write.thing_id, name, text),
+            )
+        if any(value.has_own_time for value in values):
+            return self._insert_timed(values, known, rows)
+        sequence = self._sequence
+        for value in values:
+            sequence += 1
+            rows.append(_row(known[value.key], value, sequence))
+        # A write of documents only has a place in the order of events too.
+        self._sequence = sequence if values else sequence + 1
+        return Appended(self._sequence)
+
+    def _insert_timed(
+        self, values: tuple[NewValue, ...], known: dict[str, int], rows: list[Row]
+    ) -> Appended:
+        """Insert one by one, leaving out what is stored already exactly so."""
+        # What waits from this batch must be there to be compared with.
+        self._connection.executemany(_INSERT, rows)
+        rows.clear()
+        repeats: list[int] = []
+        for index, value in enumerate(values):
+            row = _row(known[value.key], value, self._sequence + 1)
+            if value.has_own_time and self._is_stored(row):
+                repeats.append(index)
+                continue
+            self._connection.execute(_INSERT, row)
+            self._sequence += 1
+        return Appended(self._sequence, frozenset(repeats))
+
+    def _is_stored(self, row: Row) -> bool:
+        stored = self._connection.execute(
+            "SELECT value, lat, long FROM value WHERE series_id = ? AND at_ms = ?", row[:2]
+        )
+        # 1 and 1.0 are equal in Python, but not the same JSON type.
+        return any(
+            type(value) is type(row[3]) and (value, lat, long) == row[3:]
+            for value, lat, long in stored
+        )
+
+    def _documents_after(self, write: Write) -> dict[str, str]:
+        """Return the texts of the changed documents; later changes see earlier ones."""
+        texts: dict[str, str] = {}
+        for change in write.changes:
+            text = texts.get(change.name)
+            if text is None:
+                found = self._connection.execute(
+                    "SELECT value FROM document WHERE thing_id = ? AND name = ?",
+                    (write.thing_id, change.name),
+                ).fetchone()
+                text = found[0] if found else "null"
+            texts[change.name] = changed_document(from_column(text.encode("utf-8")), change)
+        return texts
+
+    def _load_series(self, thing_id: ThingId) -> dict[str, int]:
+        if self._series_count >= _SERIES_KEPT:
+            self.forget(next(iter(self._series)))
+        found = self._connection.execute(
+            "SELECT key, id FROM series WHERE thing_id = ?", (thing_id,)
+        ).fetchall()
+        known = self._series[thing_id] = dict(found)
+        self._series_count += len(known)
+        return known
+
+    def _add_series(self, write: Write, known: dict[str, int]) -> None:
+        new = dict.fromkeys(value.key for value in write.values if value.key not in known)
+        if len(known) + len(new) > self._max_keys:
+            raise TooManyKeysError(f"a thing may have {self._max_keys} different keys")
+        self._touched.add(write.thing_id)
+        for key in new:
+            (known[key],) = self._connection.execute(
+                "INSERT INTO series (thing_id, key) VALUES (?, ?) RETURNING id",
+                (write.thing_id, key),
+            ).fetchone()
+        self._series_count += len(new)
+
+
+def _row(series_id: int, value: NewValue, sequence: int) -> Row:
+    column = to_column(value.value)
+    position = value.position
+    if position is None:
+        return (series_id, value.at_ms, sequence, column, None, None)
+    return (series_id, value.at_ms, sequence, column, position.lat, position.long)

@@ -1,0 +1,1 @@
+"""JSON, MessagePack and form bodies as every transport reads and writes them."""
