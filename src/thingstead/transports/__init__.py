@@ -1,0 +1,1 @@
+"""The rim that speaks to clients: one folder for each wire protocol."""

@@ -1,0 +1,1 @@
+"""HTTP: the server protocol, the v2 API, live streams and health."""

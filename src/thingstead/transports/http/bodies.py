@@ -1,0 +1,73 @@
+"""Choosing the decoder of a body by its Content-Type, as liberally as old clients need.
+
+Forms and MessagePack are told by their types; everything else, known or not or missing, is
+JSON (`rulings.md`, Wire). `curl -d '{…}'` labels JSON as a form, so a body that begins like
+JSON is taken for JSON all the same.
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+from thingstead.features.values.model import IncomingWrite
+from thingstead.kernel.errors import InvalidBodyError
+from thingstead.kernel.json_values import JSONLimits, check_json
+from thingstead.transports.http.request import Request
+from thingstead.transports.wire.form_bodies import decode_form, decode_form_write
+from thingstead.transports.wire.json_bodies import (
+    decode_any,
+    decode_object,
+    decode_write,
+    what_and_where,
+)
+from thingstead.transports.wire.msgpack_bodies import decode_msgpack, decode_msgpack_write
+
+Shape = TypeVar("Shape")
+
+_FORM = b"application/x-www-form-urlencoded"
+_MSGPACK = frozenset({b"application/msgpack", b"application/x-msgpack", b"application/vnd.msgpack"})
+_LIMITS = JSONLimits()
+
+
+async def read_write(request: Request, max_bytes: int) -> IncomingWrite:
+    """Return the write that the request's body holds."""
+    body = await request.body(max_bytes)
+    kind = _kind(request, body)
+    if kind == "msgpack":
+        return decode_msgpack_write(body)
+    return decode_form_write(body) if kind == "form" else decode_write(body)
+
+
+async def read_object(request: Request, shape: type[Shape], max_bytes: int) -> Shape:
+    """Return the body as the dataclass `shape`; unknown members are ignored."""
+    body = await request.body(max_bytes)
+    if _kind(request, body) == "json":
+        return decode_object(body, shape)
+    try:
+        return msgspec.convert(_untyped(request, body), shape, strict=False)
+    except msgspec.ValidationError as exc:
+        raise InvalidBodyError(what_and_where(exc)) from exc
+
+
+async def read_json(request: Request, max_bytes: int) -> object:
+    """Return the body's value, checked for depth, members, NUL and large integers."""
+    body = await request.body(max_bytes)
+    return decode_any(body) if _kind(request, body) == "json" else _untyped(request, body)
+
+
+def _untyped(request: Request, body: bytes) -> object:
+    value = decode_form(body) if _kind(request, body) == "form" else decode_msgpack(body)
+    check_json(value, "", _LIMITS)
+    return value
+
+
+def _kind(request: Request, body: bytes) -> str:
+    content_type = request.header(b"content-type")
+    if content_type is None:
+        return "json"
+    name = content_type.partition(b";")[0].strip().lower()
+    if name in _MSGPACK:
+        return "msgpack"
+    if name == _FORM and body.lstrip()[:1] not in {b"{", b"["}:
+        return "form"
+    return "json"

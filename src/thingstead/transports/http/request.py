@@ -1,0 +1,149 @@
+"""A request as handlers see it: decoded path, query, headers, and a bounded body.
+
+The path is decoded once, here, and routed and authorised in that form: empty segments
+(double and trailing slashes) vanish, each segment is percent-decoded once, and whatever could
+make a segment mean two things is refused (`security.md` 6, HTTP request normalisation).
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from thingstead.transports.http.refusals import (
+    BodyTooLargeError,
+    EncodingNotSupportedError,
+    InvalidPathError,
+    InvalidQueryError,
+)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_MAX_QUERY_FIELDS = 50
+
+
+class ClientGoneError(Exception):
+    """The client left before its request had arrived whole; nobody is there to answer."""
+
+
+class Request:
+    """One request; `arguments` holds what the route's pattern names, decoded."""
+
+    __slots__ = ("_query", "_receive", "_scope", "arguments", "method", "segments")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._query: dict[str, str] | None = None
+        self.method: str = scope["method"]
+        self.segments = path_segments(scope["raw_path"])
+        self.arguments: dict[str, str] = {}
+
+    @property
+    def receive(self) -> Receive:
+        """The ASGI channel, on which a stream notices that its client left."""
+        return self._receive
+
+    @property
+    def address(self) -> str:
+        """The client's address; that of a trusted proxy's client when one is configured."""
+        client = self._scope["client"]
+        return client[0] if client else "unknown"
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query parameters; of one given twice the last counts.
+
+        Raises:
+            InvalidQueryError: there are too many, or they are no UTF-8.
+        """
+        if self._query is None:
+            self._query = _parse_query(self._scope["query_string"])
+        return self._query
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the header's value; `name` in lower case; of several the first."""
+        for known, value in self._scope["headers"]:
+            if known == name:
+                return bytes(value)
+        return None
+
+    async def body(self, max_bytes: int) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            BodyTooLargeError: it is, or is announced to be, larger than `max_bytes`.
+            EncodingNotSupportedError: it is compressed.
+            ClientGoneError: the client left before the end.
+        """
+        encoding = self.header(b"content-encoding")
+        if encoding is not None and encoding.strip().lower() not in {b"identity", b""}:
+            raise EncodingNotSupportedError
+        announced = self.header(b"content-length")
+        if announced is not None and int(announced) > max_bytes:
+            raise _too_large(max_bytes)
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > max_bytes:
+                raise _too_large(max_bytes)
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(max_bytes: int) -> BodyTooLargeError:
+    return BodyTooLargeError(f"this call takes at most {max_bytes} bytes")
+
+
+def path_segments(raw_path: bytes) -> list[str]:
+    """Return the path's decoded segments, without the empty ones.
+
+    Raises:
+        InvalidPathError: a segment is `.` or `..`, is no UTF-8, or holds a slash, backslash or
+            NUL once it is decoded, or a percent sign that would be decoded a second time.
+    """
+    if b"%" not in raw_path and b"\\" not in raw_path and b"/." not in raw_path:
+        try:
+            return [segment for segment in raw_path.decode("ascii").split("/") if segment]
+        except UnicodeDecodeError as exc:
+            raise InvalidPathError("it is not percent-encoded") from exc
+    return [_decoded(segment) for segment in raw_path.split(b"/") if segment]
+
+
+def _decoded(segment: bytes) -> str:
+    try:
+        text = unquote_to_bytes(segment).decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise InvalidPathError("it is no UTF-8") from exc
+    if text in {".", ".."}:
+        raise InvalidPathError("dot segments are not followed")
+    if "/" in text or "\\" in text or "\x00" in text:
+        raise InvalidPathError("a part of it holds a slash, a backslash or NUL")
+    if "%" in text:
+        raise InvalidPathError("a part of it is encoded twice")
+    return text
+
+
+def _parse_query(query_string: bytes) -> dict[str, str]:
+    if not query_string:
+        return {}
+    try:
+        pairs = parse_qsl(
+            query_string.decode("ascii"),
+            keep_blank_values=True,
+            max_num_fields=_MAX_QUERY_FIELDS,
+            errors="strict",
+        )
+    except (ValueError, UnicodeDecodeError) as exc:
+        raise InvalidQueryError(
+            f"it is no percent-encoded UTF-8 with at most {_MAX_QUERY_FIELDS} parameters"
+        ) from exc
+    return dict(pairs)

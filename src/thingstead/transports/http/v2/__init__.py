@@ -1,0 +1,1 @@
+"""The v2 API: one module per feature, each giving its routes."""
