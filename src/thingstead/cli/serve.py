@@ -1,0 +1,129 @@
+"""`thingstead serve`: the server in the foreground."""
+
+import asyncio
+import json
+import logging
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from thingstead.cli.common import EXIT_UNUSABLE, fail, settings_from
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from thingstead.server import Started
+    from thingstead.settings import Settings
+
+_NOT_YET = "not in this version; only {} is accepted"
+
+
+def _only(*accepted: object) -> "Callable[[click.Context, click.Parameter, object], object]":
+    """Refuse an option whose part of the platform does not exist yet, instead of ignoring it."""
+
+    def check(_context: click.Context, _parameter: click.Parameter, value: object) -> object:
+        if value is not None and value not in accepted:
+            raise click.BadParameter(_NOT_YET.format(" or ".join(map(str, accepted))))
+        return None
+
+    return check
+
+
+@click.command("serve")
+@click.option("--data", help="Data folder.  [default: ./thingstead-data]")
+@click.option("--host", help="Address to listen on.  [default: 0.0.0.0]")
+@click.option("--port", type=int, help="HTTP port; 0 takes a free one.  [default: 8000]")
+@click.option("--tls-cert", help="Certificate chain (PEM); turns HTTP into HTTPS.")
+@click.option("--tls-key", help="Private key of the certificate (PEM).")
+@click.option("--public-url", help="Address under which clients reach the server.")
+@click.option(
+    "--trusted-proxy",
+    multiple=True,
+    help="Proxy (address or CIDR) whose X-Forwarded-For is believed; repeatable.",
+)
+@click.option("--retention-days", type=int, help="Delete older values; 0 keeps all.  [default: 0]")
+@click.option("--log-level", help="debug, info, warning or error.  [default: info]")
+@click.option("--demo", is_flag=True, default=None, help="Run a simulated fleet that writes.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
+@click.option("--mqtt-port", type=int, callback=_only(0), expose_value=False, hidden=True)
+@click.option("--mqtts-port", type=int, callback=_only(0), expose_value=False, hidden=True)
+@click.option("--coap-port", type=int, callback=_only(0), expose_value=False, hidden=True)
+@click.option("--udp-port", type=int, callback=_only(0), expose_value=False, hidden=True)
+@click.option("--mail", callback=_only("console"), expose_value=False, hidden=True)
+def serve_command(*, as_json: bool, **flags: object) -> None:
+    """Run the server in the foreground until SIGTERM or Ctrl-C.
+
+    The first start in an empty data folder makes a product, an activation code and a thing,
+    and prints the line that writes to it.
+    """
+    begun = time.monotonic()
+    flags["trusted_proxy"] = flags["trusted_proxy"] or None
+    settings = settings_from(**flags)
+    _set_up_logging(settings.log_level)
+    _run(settings, lambda started: _tell(started, settings, begun, as_json=as_json))
+
+
+def _run(settings: "Settings", on_started: "Callable[[Started], None]") -> None:
+    from thingstead.kernel.errors import ThingsteadError
+    from thingstead.server import serve
+
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(settings, on_started=on_started))
+    except ThingsteadError as exc:
+        fail(f"{exc}. {exc.advice}", EXIT_UNUSABLE)
+    except OSError as exc:
+        where = exc.filename or f"{settings.host} port {settings.port}"
+        fail(f"{where}: {exc.strerror or exc}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _set_up_logging(level: str) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    # uvicorn tells each start and stop in its own words; ours are enough.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def _tell(started: "Started", settings: "Settings", begun: float, *, as_json: bool) -> None:
+    first = started.first
+    if as_json:
+        ready = {"url": started.url, "data": str(settings.data_folder.resolve())}
+        if first is not None:
+            ready |= {"token": first.thing.token, "activationCode": first.code}
+        click.echo(json.dumps(ready))
+        return
+    click.echo(f"thingstead is ready after {time.monotonic() - begun:.1f} s")
+    click.echo(f"  HTTP  {started.url}")
+    click.echo(f"  Data  {settings.data_folder.resolve()}")
+    if settings.demo:
+        click.echo("  Demo  a simulated fleet is writing; `thingstead thing list` shows it")
+    if first is None:
+        click.echo(
+            f"  `thingstead thing list --data {settings.data}` shows your things and their tokens."
+        )
+        return
+    address = f"{started.url}/v2/things/{first.thing.token}"
+    click.echo("\nYour first thing is made. Write a value to it:\n")
+    click.echo(f"""  curl {address} -d '{{"values":[{{"key":"temperature","value":21.5}}]}}'""")
+    click.echo("\nRead it back:\n")
+    click.echo(f"  curl {address}/resources/temperature")
+    click.echo("\nWatch it live (write again in another window):\n")
+    click.echo(f"  curl -N {address}")
+    click.echo("\nA device makes its own thing with this activation code, once:\n")
+    click.echo(f"""  curl {started.url}/v2/things -d '{{"activationCode":"{first.code}"}}'\n""")

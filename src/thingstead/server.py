@@ -1,0 +1,163 @@
+"""One server process: start, drain, stop in reverse.
+
+Joins the platform's services (`bootstrap.py`) with the transports that serve them. Raises
+the open-file limit, because each connection takes a file and the usual limit of 1,024 is met
+long before any limit of ours.
+"""
+
+import asyncio
+import logging
+import resource
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from thingstead.bootstrap import Platform, look_after, open_platform
+from thingstead.first_start import FirstStart, first_start
+from thingstead.kernel.errors import ThingsteadError
+from thingstead.settings import Settings
+from thingstead.transports.http.app import Application
+from thingstead.transports.http.health import health_routes
+from thingstead.transports.http.lane import WriteLane
+from thingstead.transports.http.openapi import openapi_route
+from thingstead.transports.http.protocol import DateLine, Edge, EdgeLimits
+from thingstead.transports.http.router import Route, Router
+from thingstead.transports.http.serving import HTTPServer, Listening
+from thingstead.transports.http.v2.dates import date_routes
+from thingstead.transports.http.v2.limits import V2Limits
+from thingstead.transports.http.v2.streams import StreamHandlers
+from thingstead.transports.http.v2.tags import tag_routes
+from thingstead.transports.http.v2.things import thing_routes
+from thingstead.transports.http.v2.values import ValueHandlers
+
+_log = logging.getLogger(__name__)
+_MANY_FILES = 65_536
+_DEMO_SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A server that accepts requests: its address, and what its first start made, if it was."""
+
+    url: str
+    first: FirstStart | None
+
+
+async def serve(settings: Settings, *, on_started: Callable[[Started], None]) -> None:
+    """Serve until SIGTERM or SIGINT; everything acknowledged is stored when this returns.
+
+    Raises:
+        OSError: the address cannot be listened on.
+        ThingsteadError: the data folder cannot be used.
+    """
+    raise_open_file_limit()
+    async with open_platform(settings) as platform, look_after(platform):
+        first = await first_start(platform)
+        server = http_server(
+            settings, platform, on_started=lambda url: on_started(Started(url, first))
+        )
+        async with AsyncExitStack() as stack:
+            if settings.demo:
+                # Only those who watch the demo pay for it in memory.
+                from thingstead.simulation.demo import run_demo  # noqa: PLC0415
+
+                demo = asyncio.create_task(run_demo(platform, seed=_DEMO_SEED))
+                demo.add_done_callback(_log_failure)
+                stack.callback(demo.cancel)
+            await server.run_until_stopped()
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("the simulated fleet stopped", exc_info=task.exception())
+
+
+def http_server(
+    settings: Settings, platform: Platform, *, on_started: Callable[[str], None]
+) -> HTTPServer:
+    """Return the HTTP server of a platform, not yet listening; it tells its URL when it is."""
+    limits = settings.limits
+    date = DateLine()
+    lane = None
+    if settings.direct_lane:
+        lane = WriteLane(platform.things, platform.values, date, max_body_bytes=limits.write_bytes)
+    edge = Edge(limits=_edge_limits(settings), lane=lane, date=date)
+    return HTTPServer(
+        Application(Router(all_routes(settings, platform))),
+        edge,
+        Listening(
+            settings.host,
+            settings.port,
+            settings.tls_cert,
+            settings.tls_key,
+            settings.trusted_proxy,
+            limits.drain_seconds,
+        ),
+        on_started=lambda port: on_started(reachable_url(settings, port)),
+        on_stopping=platform.live.stop,
+    )
+
+
+def all_routes(settings: Settings, platform: Platform) -> list[Route]:
+    """Return the whole route table."""
+    limits = V2Limits(
+        write_bytes=settings.limits.write_bytes,
+        document_bytes=settings.limits.document_bytes,
+        object_bytes=settings.limits.object_bytes,
+        answer_bytes=settings.limits.answer_bytes,
+    )
+
+    async def problem() -> str | None:
+        try:
+            await platform.products.check()
+            await platform.values.check()
+        except ThingsteadError as error:
+            return str(error)
+        return None
+
+    routes = [
+        *thing_routes(platform.things, limits),
+        *ValueHandlers(platform.things, platform.values, platform.magic, limits).routes(),
+        *StreamHandlers(platform.things, platform.live).routes(),
+        *tag_routes(platform.things, platform.tags, limits),
+        *date_routes(platform.clock),
+        *health_routes(problem),
+    ]
+    return [*routes, openapi_route(routes)]
+
+
+def reachable_url(settings: Settings, port: int) -> str:
+    """Return the public URL, or one under which this machine reaches the server."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    scheme = "https" if settings.tls_cert else "http"
+    host = settings.host
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104  # It is compared, not bound.
+        host = "localhost"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def raise_open_file_limit() -> None:
+    """Raise the limit of open files as far as the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard if hard != resource.RLIM_INFINITY else max(soft, _MANY_FILES)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ValueError, OSError):
+        # macOS refuses values over its own kernel limit although it calls the limit infinite.
+        _log.debug("the open-file limit stays at %d", soft)
+
+
+def _edge_limits(settings: Settings) -> EdgeLimits:
+    limits = settings.limits
+    return EdgeLimits(
+        max_target_bytes=limits.target_bytes,
+        max_head_bytes=limits.head_bytes,
+        max_headers=limits.headers,
+        max_body_bytes=max(limits.write_bytes, limits.object_bytes),
+        max_connections=limits.connections,
+        max_connections_per_address=limits.connections_per_address,
+        head_seconds=limits.head_seconds,
+        body_seconds=limits.body_seconds,
+        keep_alive_seconds=limits.idle_seconds,
+    )

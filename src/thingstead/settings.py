@@ -1,0 +1,202 @@
+"""Every setting, in one typed tree: defaults < file < environment < command line.
+
+`docs/settings.md` is generated from the descriptions here. The environment is read nowhere
+else. A setting that is wrong stops the start with the name of its source; unknown names in
+the file or the environment do too, because a misspelt setting that is silently ignored is
+found at night.
+"""
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+ENVIRONMENT_PREFIX = "THINGSTEAD_"
+FILE_NAME = "thingstead.toml"
+
+Tree = TypeVar("Tree")
+_Count = Annotated[int, Meta(ge=1, le=2**31)]
+_Seconds = Annotated[int, Meta(ge=1, le=86_400)]
+
+
+def _described(description: str, default: object, refusal: str = "") -> Any:  # noqa: ANN401  # As dataclasses.field.
+    """Return a field with what the docs say of it; `refusal` is the answer beyond a limit."""
+    return field(default=default, metadata={"description": description, "refusal": refusal})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """Bounds; each refusal names the one that it met."""
+
+    write_bytes: _Count = _described("Body of a write, in bytes.", 1024 * 1024, "413")
+    object_bytes: _Count = _described("Body of other calls, in bytes.", 64 * 1024, "413")
+    document_bytes: _Count = _described(
+        "A thing's description, and its settings, each in bytes of JSON.",
+        16 * 1024,
+        "413 for a description, 400 for settings",
+    )
+    answer_bytes: _Count = _described("Largest answer to a read, in bytes.", 4 * 1024 * 1024, "413")
+    values_per_write: _Count = _described("Values in one write.", 1_000, "400")
+    value_bytes: _Count = _described("One value, in bytes of JSON.", 8 * 1024, "400")
+    keys_per_thing: _Count = _described("Different resource keys of a thing.", 1_000, "400")
+    tags_per_thing: _Count = _described("Tags of a thing.", 50, "400")
+    past_days: _Count = _described("How many days old a written value may be.", 3_653, "400")
+    future_hours: _Count = _described("How many hours ahead a written value may be.", 24, "400")
+    writes_per_second: _Count = _described("Write requests of one thing in a second.", 100, "429")
+    write_burst: _Count = _described(
+        "Write requests of one thing at once after a pause.", 1_000, "429"
+    )
+    bad_tokens_per_minute: _Count = _described(
+        "Unknown thing tokens from one address in a minute; known ones cost nothing.", 20, "429"
+    )
+    bad_codes_per_minute: _Count = _described(
+        "Wrong activation codes from one address in a minute; right ones cost nothing.", 10, "429"
+    )
+    streams_per_thing: _Count = _described("Live streams of one thing.", 100, "429")
+    streams: _Count = _described("Live streams of the whole server.", 20_000, "503")
+    stream_queue_events: _Count = _described(
+        "Events that may wait for one slow stream.", 256, "the stream ends with a reason"
+    )
+    stream_queue_bytes: _Count = _described(
+        "Bytes that may wait for one slow stream.", 256 * 1024, "the stream ends with a reason"
+    )
+    waiting_values: _Count = _described(
+        "Values that may wait to be stored before writes are answered with 503.", 10_000, "503"
+    )
+    target_bytes: _Count = _described("Request target (path and query), in bytes.", 4_096, "414")
+    head_bytes: _Count = _described("Request head, in bytes.", 16_384, "431")
+    headers: _Count = _described("Header fields of a request.", 64, "431")
+    head_seconds: _Seconds = _described("Time for a request's head to arrive.", 10, "408")
+    body_seconds: _Seconds = _described(
+        "Time for a request's body to arrive; large bodies get 1 s for each 500 bytes.", 30, "408"
+    )
+    idle_seconds: _Seconds = _described(
+        "Time that an idle connection is kept.", 15, "the connection is closed"
+    )
+    connections: _Count = _described("Open connections.", 20_000, "503")
+    connections_per_address: _Count = _described("Open connections of one address.", 10_000, "503")
+    drain_seconds: _Seconds = _described(
+        "Time for requests in progress at a stop.", 8, "connections are closed"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How this installation runs."""
+
+    data: str = _described("Folder that holds everything.", "./thingstead-data")
+    host: str = _described("Address to listen on.", "0.0.0.0")  # noqa: S104  # By design.
+    port: Annotated[int, Meta(ge=0, le=65_535)] = _described("HTTP port; 0 takes a free one.", 8000)
+    tls_cert: str | None = _described("Certificate chain (PEM); turns HTTP into HTTPS.", None)
+    tls_key: str | None = _described("Private key of the certificate (PEM).", None)
+    public_url: str | None = _described(
+        "Address under which clients reach the server, for printed lines and links.", None
+    )
+    trusted_proxy: tuple[str, ...] = _described(
+        "Proxies (addresses or CIDR) whose X-Forwarded-For and -Proto are believed.", ()
+    )
+    demo: bool = _described("Run a simulated fleet that writes all the time.", False)  # noqa: FBT003
+    log_level: Literal["debug", "info", "warning", "error"] = _described(
+        "How much is logged to stderr.", "info"
+    )
+    direct_lane: bool = _described(
+        "Serve writes on the direct lane; switch it off only to compare.",
+        True,  # noqa: FBT003
+    )
+    retention_days: Annotated[int, Meta(ge=0, le=36_500)] = _described(
+        "Values older than this are deleted; 0 keeps them for ever.", 0
+    )
+    limits: LimitSettings = field(
+        default_factory=LimitSettings, metadata={"description": "Bounds."}
+    )
+
+    @property
+    def data_folder(self) -> Path:
+        """The data folder as a path."""
+        return Path(self.data)
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text names it, its source, and what it takes."""
+
+
+def load_settings(flags: Mapping[str, object], environment: Mapping[str, str]) -> Settings:
+    """Return the settings from all four sources.
+
+    `flags`: by setting name; those that are None were not given.
+
+    Raises:
+        SettingsError: a value does not fit, or a name is unknown.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    from_environment = _environment_tree(environment)
+    data = given.get("data", from_environment.get("data", Settings().data))
+    merged = _merge(_file_tree(Path(str(data)) / FILE_NAME), from_environment)
+    merged = _merge(merged, given)
+    limits = merged.get("limits", {})
+    if not isinstance(limits, dict):
+        raise SettingsError("limits: expected a table")
+    settings = _build(Settings, {**merged, "limits": _build(LimitSettings, limits, "limits.")})
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise SettingsError("tls_cert and tls_key go together")
+    return settings
+
+
+def _environment_tree(environment: Mapping[str, str]) -> dict[str, object]:
+    tree: dict[str, object] = {}
+    limits: dict[str, object] = {}
+    for variable, text in environment.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX):
+            continue
+        name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+        # Used by the test suite and the scripts, not by the server.
+        if name.startswith("test_"):
+            continue
+        if name.startswith("limits_"):
+            limits[name.removeprefix("limits_")] = text
+        elif name == "trusted_proxy":
+            tree[name] = tuple(part.strip() for part in text.split(",") if part.strip())
+        else:
+            tree[name] = text
+    return {**tree, "limits": limits} if limits else tree
+
+
+def _file_tree(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise SettingsError(f"{path}: {exc}") from exc
+
+
+def _merge(lower: Mapping[str, object], upper: Mapping[str, object]) -> dict[str, object]:
+    merged = dict(lower)
+    for name, value in upper.items():
+        below = merged.get(name)
+        if isinstance(below, dict) and isinstance(value, Mapping):
+            merged[name] = {**below, **value}
+        else:
+            merged[name] = value
+    return merged
+
+
+def _build(kind: type[Tree], values: Mapping[str, object], prefix: str = "") -> Tree:
+    hints = get_type_hints(kind, include_extras=True)
+    arguments: dict[str, object] = {}
+    for name, value in values.items():
+        if name not in hints:
+            raise SettingsError(f"{prefix}{name}: there is no such setting")
+        if dataclasses.is_dataclass(value):
+            arguments[name] = value
+            continue
+        try:
+            arguments[name] = msgspec.convert(value, hints[name], strict=False)
+        except msgspec.ValidationError as exc:
+            raise SettingsError(f"{prefix}{name}: {str(exc)[:1].lower()}{str(exc)[1:]}") from exc
+    return kind(**arguments)
