@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from thingstead.features.things.errors import InvalidActivationCodeError, ThingNotFoundError
 from thingstead.features.things.model import NewThing, SealedToken, Thing
 from thingstead.features.things.ports import ChangeSignal, Seal, ThingStore
-from thingstead.kernel.budget import Budgets, Rate
+from thingstead.kernel.budget import Budgets, Rate, TokenBucket
 from thingstead.kernel.clock import Clock
 from thingstead.kernel.errors import TooManyRequestsError
 from thingstead.kernel.ids import (
@@ -36,6 +36,9 @@ class ThingLimits:
     tokens_kept: int = 50_000
     bad_tokens: Rate = field(default=Rate(per_second=20 / 60, burst=20))
     bad_codes: Rate = field(default=Rate(per_second=10 / 60, burst=10))
+    # Look-ups for addresses that have used their budget up, all of them together: a device that
+    # shares its address with a guesser is still let in, and the guesser cannot load the store.
+    spare_look_ups: Rate = field(default=Rate(per_second=50, burst=50))
 
 
 class Things:
@@ -61,6 +64,7 @@ class Things:
         self._looked_at = float("-inf")
         self._bad_tokens: Budgets[str] = Budgets(limits.bad_tokens)
         self._bad_codes: Budgets[str] = Budgets(limits.bad_codes)
+        self._spare = TokenBucket(limits.spare_look_ups, clock.monotonic())
         self._on_change: list[Callable[[], None]] = []
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -74,7 +78,7 @@ class Things:
             InvalidActivationCodeError: the code is unknown, used, or of another product.
             TooManyRequestsError: too many wrong codes came from this address.
         """
-        self._check_budget(self._bad_codes, address, "wrong activation codes from one address")
+        self._check_budget(self._bad_codes, address, "wrong activation codes")
         known = normalised_code(code)
         new = self._new_secrets()
         thing = None
@@ -109,8 +113,10 @@ class Things:
             return None
         return entry[0]
 
-    async def resolve(self, token: str, *, address: str) -> Thing:
+    async def resolve(self, token: str, *, address: str | None) -> Thing:
         """Return the thing that the token belongs to.
+
+        `address` pays for unknown tokens; None, for tokens that were known, pays nothing.
 
         Raises:
             ThingNotFoundError: no thing has this token.
@@ -119,12 +125,13 @@ class Things:
         thing = self.known(token)
         if thing is not None:
             return thing
-        self._check_budget(self._bad_tokens, address, "unknown thing tokens from one address")
         found = None
-        if is_token_shaped(token):
+        if is_token_shaped(token) and self._may_look_up(address):
             found = await self._store.thing_by_token(digest(token), at_ms=self._clock.now_ms())
         if found is None:
-            self._bad_tokens.take(address, self._clock.monotonic())
+            if address is not None:
+                self._check_budget(self._bad_tokens, address, "unknown thing tokens")
+                self._bad_tokens.take(address, self._clock.monotonic())
             raise ThingNotFoundError
         self._remember(token, *found)
         return found[0]
@@ -198,12 +205,19 @@ class Things:
             until = self._clock.monotonic() + (expires_at_ms - self._clock.now_ms()) / 1_000
         self._known[token] = (thing, until)
 
+    def _may_look_up(self, address: str | None) -> bool:
+        now = self._clock.monotonic()
+        if address is None or self._bad_tokens.wait(address, now) <= 0:
+            return True
+        return self._spare.take(self._limits.spare_look_ups, now) <= 0
+
     def _check_budget(self, budgets: Budgets[str], address: str, what: str) -> None:
         wait = budgets.wait(address, self._clock.monotonic())
         if wait > 0:
             per_minute = round(budgets.rate.per_second * 60)
             raise TooManyRequestsError(
-                f"at most {per_minute} {what} in a minute", retry_after_s=int(wait) + 1
+                f"at most {per_minute} {what} in a minute from one address",
+                retry_after_s=int(wait) + 1,
             )
 
     def _new_secrets(self) -> "_Secrets":

@@ -1,4 +1,4 @@
-"""Opening `values.db`, and what its errors mean.
+"""Connections to `values.db`.
 
 One file holds everything that a device's request writes (values, series ids, documents,
 sequence), because WAL commits are atomic per file only. Every connection asserts its own
@@ -8,7 +8,7 @@ settings: a PRAGMA that was not carried out looks just like one that was (`measu
 import sqlite3
 from pathlib import Path
 
-from thingstead.kernel.errors import StorageFullError, StoreUnavailableError, ThingsteadError
+from thingstead.kernel.errors import StoreUnavailableError
 
 _BUSY_TIMEOUT_S = 2.0
 _CACHE_KIB = 16 * 1024
@@ -44,10 +44,3 @@ def _assert_setting(connection: sqlite3.Connection, name: str, expected: object)
     if actual != expected:
         connection.close()
         raise StoreUnavailableError(f"PRAGMA {name} is {actual!r} and not {expected!r}")
-
-
-def translated(error: sqlite3.Error) -> ThingsteadError:
-    """Return the platform's error for one of SQLite's."""
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-        return StorageFullError()
-    return StoreUnavailableError(retry_after_s=2)

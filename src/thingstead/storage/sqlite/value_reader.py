@@ -13,8 +13,8 @@ from typing import Any
 from thingstead.features.values.model import Reading, Window
 from thingstead.kernel.errors import ThingsteadError
 from thingstead.kernel.ids import ThingId
+from thingstead.storage.sqlite.failures import translated
 from thingstead.storage.sqlite.value_codec import from_column
-from thingstead.storage.sqlite.value_files import translated
 
 _SERIES_KEPT = 100_000
 _EARLIEST = -(2**63)
@@ -54,7 +54,6 @@ class ValueReader:
                 job.result = job.look_up(self)
             except sqlite3.Error as exc:
                 job.error = translated(exc)
-                job.error.__cause__ = exc
 
     def forget(self, thing_id: ThingId) -> None:
         """Forget the series ids of a thing whose series were deleted."""

@@ -19,8 +19,9 @@ from thingstead.kernel.errors import OverloadedError, ThingsteadError
 from thingstead.kernel.ids import ThingId
 from thingstead.storage.sqlite import value_retention
 from thingstead.storage.sqlite.batch_thread import BatchThread
+from thingstead.storage.sqlite.failures import translated
 from thingstead.storage.sqlite.opening import prepare_file
-from thingstead.storage.sqlite.value_files import connect, translated
+from thingstead.storage.sqlite.value_files import connect
 from thingstead.storage.sqlite.value_reader import ReadJob, ValueReader
 from thingstead.storage.sqlite.value_writer import ValueWriter, WriteJob
 
@@ -178,7 +179,6 @@ class SqliteValueStore:
                     chore.result = chore.run(self._connections[0], self._writer)
                 except sqlite3.Error as exc:
                     chore.error = translated(exc)
-                    chore.error.__cause__ = exc
                 self._loop.call_soon_threadsafe(_settle, chore.future, chore.result, chore.error)
 
     def _read(self, jobs: list[ReadJob]) -> None:

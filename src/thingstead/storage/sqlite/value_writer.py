@@ -14,8 +14,8 @@ from thingstead.features.values.errors import TooManyKeysError
 from thingstead.features.values.model import Appended, NewValue, Write
 from thingstead.kernel.errors import ThingsteadError
 from thingstead.kernel.ids import ThingId
+from thingstead.storage.sqlite.failures import translated
 from thingstead.storage.sqlite.value_codec import Column, from_column, to_column
-from thingstead.storage.sqlite.value_files import translated
 
 _SERIES_KEPT = 200_000
 
@@ -71,7 +71,6 @@ class ValueWriter:
         except sqlite3.Error as exc:
             self._undo(sequence_before)
             error = translated(exc)
-            error.__cause__ = exc
             for job in jobs:
                 job.appended, job.error = None, error
 

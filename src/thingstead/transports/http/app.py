@@ -4,6 +4,7 @@ Knows no endpoint; those are in `v2/` and `health.py`, joined into one table by 
 """
 
 import logging
+import time
 
 from thingstead.kernel.errors import ThingsteadError
 from thingstead.transports.http.answers import (
@@ -25,6 +26,8 @@ class Application:
 
     def __init__(self, router: Router) -> None:
         self._router = router
+        self._logged_at = float("-inf")
+        self._unlogged = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; an exception other than a refusal goes up to the server."""
@@ -42,10 +45,20 @@ class Application:
         except ThingsteadError as error:
             answer = refusal(error)
             if answer.status >= 500:
-                _log.error("answered %d (%s)", answer.status, error.code)
+                self._log_failure(answer.status, error.code)
         except ClientGoneError:
             return
         await send_answer(send, answer)
+
+    def _log_failure(self, status: int, code: str) -> None:
+        """Log what the server could not do; once a second, or an outage would fill the disk."""
+        now = time.monotonic()
+        if now - self._logged_at < 1.0:
+            self._unlogged += 1
+            return
+        _log.error("answered %d (%s), and %d more since", status, code, self._unlogged)
+        self._logged_at = now
+        self._unlogged = 0
 
 
 async def send_answer(send: Send, answer: Answer) -> None:

@@ -92,7 +92,7 @@ class StreamHandlers:
 
     async def _recheck(self, subscription: Subscription, token: str) -> None:
         try:
-            thing = await self._things.resolve(token, address="recheck")
+            thing = await self._things.resolve(token, address=None)
         except ThingsteadError:
             subscription.end(End.REVOKED)
             return

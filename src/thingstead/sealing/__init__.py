@@ -1,0 +1,1 @@
+"""Sealing: secrets that the owner may see again, closed under the installation's key."""

@@ -1,0 +1,1 @@
+"""Schema migrations: `migrate.py` runs them, `core/` and `values/` hold the scripts."""

@@ -1,0 +1,1 @@
+"""The migrations of `core.db`, in the order that their numbers say."""

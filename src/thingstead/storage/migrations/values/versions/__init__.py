@@ -1,0 +1,1 @@
+"""The migrations of `values.db`, in the order that their numbers say."""

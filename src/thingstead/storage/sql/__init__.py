@@ -1,0 +1,1 @@
+"""Tables and statements of the organisation's data, shared by SQLite and PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Stand-ins for the rim: memory adapters that keep the ports' promises, and settable sources."""

@@ -1,0 +1,137 @@
+"""Things, their tokens, the purge list and the change signal in memory."""
+
+from dataclasses import dataclass, field
+
+from doubles.products import MemoryProductStore
+from thingstead.features.things.model import SealedToken, Thing
+from thingstead.kernel.ids import ProductId, ThingId
+
+
+@dataclass(slots=True)
+class _KeptToken:
+    thing_id: ThingId
+    token: SealedToken
+    expires_at_ms: int | None = None
+
+
+class MemoryPurgeList:
+    """Remembers deleted things in the order of their deletion."""
+
+    def __init__(self) -> None:
+        self._pending: dict[ThingId, int] = {}
+
+    def note(self, thing_id: ThingId, at_ms: int) -> None:
+        self._pending[thing_id] = at_ms
+
+    async def pending(self, limit: int) -> list[ThingId]:
+        return sorted(self._pending, key=lambda thing_id: (self._pending[thing_id], thing_id))[
+            :limit
+        ]
+
+    async def done(self, thing_id: ThingId) -> None:
+        self._pending.pop(thing_id, None)
+
+
+class MemoryThingStore:
+    """Keeps things and tokens; `known` is what the store of tags looks at."""
+
+    def __init__(self, products: MemoryProductStore, purge_list: MemoryPurgeList) -> None:
+        self._products = products
+        self._purge_list = purge_list
+        self._tokens: dict[bytes, _KeptToken] = {}
+        self.known: dict[ThingId, Thing] = {}
+
+    async def activate(
+        self,
+        code_digest: bytes,
+        product_id: ProductId | None,
+        *,
+        thing_id: ThingId,
+        token: SealedToken,
+        at_ms: int,
+    ) -> Thing | None:
+        kept = self._products.kept_codes.get(code_digest)
+        if kept is None or kept.is_used or product_id not in (None, kept.product_id):
+            return None
+        kept.is_used = True
+        return self._add(Thing(thing_id, kept.product_id, at_ms), token)
+
+    async def add_thing(
+        self, product_id: ProductId, *, thing_id: ThingId, token: SealedToken, at_ms: int
+    ) -> Thing | None:
+        if await self._products.product(product_id) is None:
+            return None
+        return self._add(Thing(thing_id, product_id, at_ms), token)
+
+    async def thing_by_token(
+        self, token_digest: bytes, *, at_ms: int
+    ) -> tuple[Thing, int | None] | None:
+        kept = self._tokens.get(token_digest)
+        if kept is None or (kept.expires_at_ms is not None and kept.expires_at_ms <= at_ms):
+            return None
+        return self.known[kept.thing_id], kept.expires_at_ms
+
+    async def thing(self, thing_id: ThingId) -> Thing | None:
+        return self.known.get(thing_id)
+
+    async def things(
+        self, product_id: ProductId | None, *, after: ThingId | None, limit: int
+    ) -> list[tuple[Thing, SealedToken]]:
+        lasting = {
+            kept.thing_id: kept.token
+            for kept in self._tokens.values()
+            if kept.expires_at_ms is None
+        }
+        return [
+            (thing, lasting[thing_id])
+            for thing_id, thing in sorted(self.known.items())
+            if thing_id > (after or "") and product_id in (None, thing.product_id)
+        ][:limit]
+
+    async def replace_token(
+        self, thing_id: ThingId, token: SealedToken, *, at_ms: int, old_expires_at_ms: int
+    ) -> bool:
+        if thing_id not in self.known:
+            return False
+        for kept in self._tokens.values():
+            if kept.thing_id == thing_id:
+                kept.expires_at_ms = min(kept.expires_at_ms or old_expires_at_ms, old_expires_at_ms)
+        self._tokens[token.digest] = _KeptToken(thing_id, token)
+        return True
+
+    async def delete_thing(self, thing_id: ThingId, *, at_ms: int) -> bool:
+        if self.known.pop(thing_id, None) is None:
+            return False
+        self._tokens = {d: kept for d, kept in self._tokens.items() if kept.thing_id != thing_id}
+        self._purge_list.note(thing_id, at_ms)
+        return True
+
+    def _add(self, thing: Thing, token: SealedToken) -> Thing:
+        self.known[thing.id] = thing
+        self._tokens[token.digest] = _KeptToken(thing.id, token)
+        return thing
+
+
+@dataclass(slots=True)
+class ChangeCount:
+    """What the signals of several processes share."""
+
+    value: int = 0
+
+
+@dataclass(slots=True)
+class MemoryChangeSignal:
+    """One process's view of the shared count."""
+
+    shared: ChangeCount = field(default_factory=ChangeCount)
+    _seen: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._seen = self.shared.value
+
+    async def announce(self) -> None:
+        self.shared.value += 1
+
+    def has_changed(self) -> bool:
+        seen, self._seen = self._seen, self.shared.value
+        return seen != self._seen

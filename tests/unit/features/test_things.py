@@ -1,0 +1,354 @@
+"""The rules of things: activation, tokens, what is remembered, and for how long."""
+
+import pytest
+
+from doubles.clock import ManualClock
+from doubles.core import MemoryCore
+from doubles.ids import SequentialIds
+from doubles.sealing import PlainSeal
+from thingstead.features.products.service import Products
+from thingstead.features.things.errors import InvalidActivationCodeError, ThingNotFoundError
+from thingstead.features.things.service import ThingLimits, Things
+from thingstead.kernel.budget import Rate
+from thingstead.kernel.errors import TooManyRequestsError
+from thingstead.kernel.ids import ProductId, ThingId, is_token_shaped
+
+HERE = "192.0.2.1"
+ELSEWHERE = "192.0.2.2"
+LIMITS = ThingLimits(
+    spare_look_ups=Rate(per_second=1, burst=3),
+    tokens_kept=3,
+    bad_tokens=Rate(per_second=1, burst=2),
+    bad_codes=Rate(per_second=1, burst=2),
+)
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def core():
+    return MemoryCore()
+
+
+@pytest.fixture
+def ids():
+    return SequentialIds()
+
+
+def service(core, ids, clock):
+    return Things(core.things, PlainSeal(), core.change_signal, ids=ids, clock=clock, limits=LIMITS)
+
+
+@pytest.fixture
+def things(core, ids, clock):
+    return service(core, ids, clock)
+
+
+@pytest.fixture
+def other_process(core, ids, clock):
+    """The same things as another process of the installation serves them."""
+    return service(core.twin(), ids, clock)
+
+
+@pytest.fixture
+def products(core, ids, clock):
+    return Products(core.products, PlainSeal(), ids, clock)
+
+
+@pytest.fixture
+async def product(products):
+    return await products.create("Weather station")
+
+
+@pytest.fixture
+async def code(products, product):
+    ((code,),) = [codes async for codes in products.create_codes(product.id, 1)]
+    return code
+
+
+@pytest.fixture
+async def one(things, product):
+    """A thing that has just been made."""
+    return await things.create(product.id)
+
+
+async def test_a_code_makes_a_thing_with_a_token_of_its_own(things, code, product, clock):
+    new = await things.activate(code, None, address=HERE)
+
+    assert (new.thing.product_id, new.thing.created_at_ms) == (product.id, clock.now_ms())
+    assert is_token_shaped(new.thing.id)
+    assert is_token_shaped(new.token)
+    assert new.thing.id != new.token
+    assert await things.resolve(new.token, address=HERE) == new.thing
+
+
+async def test_a_code_may_be_typed_as_people_type(things, code):
+    typed = "-".join(code[start : start + 5] for start in range(0, 20, 5)).lower()
+
+    assert await things.activate(typed, None, address=HERE)
+
+
+async def test_a_code_works_once(things, code):
+    await things.activate(code, None, address=HERE)
+
+    with pytest.raises(InvalidActivationCodeError):
+        await things.activate(code, None, address=HERE)
+
+
+async def test_a_code_of_another_product_is_refused_and_still_good(things, products, code):
+    other = await products.create("Other")
+
+    with pytest.raises(InvalidActivationCodeError):
+        await things.activate(code, other.id, address=HERE)
+
+    assert await things.activate(code, None, address=HERE)
+
+
+@pytest.mark.parametrize("wrong", ["", "ABC", "0" * 19 + "1", "a" * 1_000, "ключ"], ids=ascii)
+async def test_a_code_that_is_none_is_refused(things, wrong):
+    with pytest.raises(InvalidActivationCodeError):
+        await things.activate(wrong, None, address=HERE)
+
+
+async def test_too_many_wrong_codes_make_an_address_wait(things, code):
+    for _ in range(2):
+        with pytest.raises(InvalidActivationCodeError):
+            await things.activate("WRONG", None, address=HERE)
+
+    with pytest.raises(TooManyRequestsError, match="60 wrong activation codes") as caught:
+        await things.activate(code, None, address=HERE)
+
+    assert caught.value.retry_after_s == 2
+
+
+async def test_an_address_that_waited_may_try_again(things, code, clock):
+    for _ in range(2):
+        with pytest.raises(InvalidActivationCodeError):
+            await things.activate("WRONG", None, address=HERE)
+
+    clock.advance(1.0)
+
+    assert await things.activate(code, None, address=HERE)
+
+
+async def test_wrong_codes_cost_no_other_address(things, code):
+    for _ in range(2):
+        with pytest.raises(InvalidActivationCodeError):
+            await things.activate("WRONG", None, address=HERE)
+
+    assert await things.activate(code, None, address=ELSEWHERE)
+
+
+async def test_successful_activations_cost_nothing(things, products, product):
+    async for codes in products.create_codes(product.id, 5):
+        for code in codes:
+            assert await things.activate(code, None, address=HERE)
+
+
+async def test_a_thing_can_be_made_without_a_code(things, product):
+    new = await things.create(product.id)
+
+    assert await things.get(new.thing.id) == new.thing
+
+
+async def test_no_thing_is_made_of_an_unknown_product(things):
+    assert await things.create(ProductId(10_001)) is None
+
+
+async def test_an_unknown_thing_is_refused(things):
+    with pytest.raises(ThingNotFoundError):
+        await things.get(ThingId("nobody"))
+
+
+@pytest.mark.parametrize("token", ["", "short", "x" * 43, "x" * 44], ids=len)
+async def test_an_unknown_token_is_refused(things, token):
+    with pytest.raises(ThingNotFoundError):
+        await things.resolve(token, address=HERE)
+
+
+async def test_too_many_unknown_tokens_make_an_address_wait(things, one):
+    for _ in range(2):
+        with pytest.raises(ThingNotFoundError):
+            await things.resolve("x" * 43, address=HERE)
+
+    with pytest.raises(TooManyRequestsError, match="60 unknown thing tokens"):
+        await things.resolve("x" * 43, address=HERE)
+    with pytest.raises(ThingNotFoundError):
+        await things.resolve("x" * 43, address=ELSEWHERE)
+
+
+async def test_a_device_that_shares_its_address_with_a_guesser_is_let_in(things, one):
+    for _ in range(2):
+        with pytest.raises(ThingNotFoundError):
+            await things.resolve("x" * 43, address=HERE)
+
+    assert await things.resolve(one.token, address=HERE) == one.thing
+
+
+async def test_guessers_share_few_look_ups(things, one):
+    for _ in range(2):
+        with pytest.raises(ThingNotFoundError):
+            await things.resolve("x" * 43, address=HERE)
+    for _ in range(LIMITS.spare_look_ups.burst):
+        with pytest.raises(TooManyRequestsError):
+            await things.resolve("x" * 43, address=HERE)
+
+    with pytest.raises(TooManyRequestsError):
+        await things.resolve(one.token, address=HERE)
+
+
+async def test_a_stream_that_checks_again_pays_nothing(things):
+    for _ in range(5):
+        with pytest.raises(ThingNotFoundError):
+            await things.resolve("x" * 43, address=None)
+
+
+async def test_a_remembered_token_is_served_to_an_address_that_must_wait(things, one):
+    await things.resolve(one.token, address=HERE)
+    for _ in range(2):
+        with pytest.raises(ThingNotFoundError):
+            await things.resolve("x" * 43, address=HERE)
+
+    assert await things.resolve(one.token, address=HERE) == one.thing
+
+
+async def test_a_token_is_known_once_it_was_resolved(things, one):
+    before = things.known(one.token)
+
+    await things.resolve(one.token, address=HERE)
+
+    assert before is None
+    assert things.known(one.token) == one.thing
+
+
+async def test_the_oldest_token_is_forgotten_when_too_many_are_known(things, product):
+    made = [await things.create(product.id) for _ in range(4)]
+
+    for new in made:
+        await things.resolve(new.token, address=HERE)
+
+    known = [things.known(new.token) for new in made]
+    assert known == [None, *(new.thing for new in made[1:])]
+
+
+async def test_a_rotated_token_replaces_the_old_one_after_its_overlap(things, one, clock):
+    new = await things.rotate_token(one.thing.id, overlap_ms=60_000)
+
+    clock.advance(59.0)
+    assert await things.resolve(one.token, address=HERE) == one.thing
+    clock.advance(1.5)
+    with pytest.raises(ThingNotFoundError):
+        await things.resolve(one.token, address=HERE)
+    assert await things.resolve(new, address=HERE) == one.thing
+
+
+async def test_a_known_token_is_not_known_longer_than_it_lasts(things, one, clock):
+    await things.rotate_token(one.thing.id, overlap_ms=60_000)
+    await things.resolve(one.token, address=HERE)
+
+    clock.advance(60.5)
+
+    assert things.known(one.token) is None
+
+
+async def test_an_old_token_lasts_a_day_unless_told(things, one, clock):
+    await things.rotate_token(one.thing.id)
+
+    clock.advance(86_399)
+    assert await things.resolve(one.token, address=HERE) == one.thing
+    clock.advance(2)
+    with pytest.raises(ThingNotFoundError):
+        await things.resolve(one.token, address=HERE)
+
+
+async def test_rotating_the_token_of_an_unknown_thing_is_refused(things):
+    with pytest.raises(ThingNotFoundError):
+        await things.rotate_token(ThingId("nobody"))
+
+
+async def test_a_deleted_thing_is_gone_at_once(things, one):
+    await things.resolve(one.token, address=HERE)
+
+    await things.delete(one.thing.id)
+
+    assert things.known(one.token) is None
+    with pytest.raises(ThingNotFoundError):
+        await things.resolve(one.token, address=HERE)
+
+
+async def test_the_values_of_a_deleted_thing_are_noted_for_purging(things, one, core):
+    await things.delete(one.thing.id)
+
+    assert await core.purge_list.pending(10) == [one.thing.id]
+
+
+async def test_deleting_an_unknown_thing_is_refused(things):
+    with pytest.raises(ThingNotFoundError):
+        await things.delete(ThingId("nobody"))
+
+
+async def test_all_things_are_listed_with_their_tokens(things, product):
+    made = [await things.create(product.id) for _ in range(501)]
+
+    assert [new async for new in things.all()] == sorted(made, key=lambda new: new.thing.id)
+
+
+async def test_things_of_one_product_are_listed_without_the_others(things, products, one):
+    other = await products.create("Other")
+    mine = await things.create(other.id)
+
+    assert [new async for new in things.all(other.id)] == [mine]
+
+
+async def test_a_thing_is_listed_with_its_rotated_token(things, one):
+    token = await things.rotate_token(one.thing.id)
+
+    assert [new.token async for new in things.all()] == [token]
+
+
+async def test_what_another_process_deletes_is_gone_within_50_ms(things, other_process, one, clock):
+    await things.resolve(one.token, address=HERE)
+
+    await other_process.delete(one.thing.id)
+
+    clock.advance(0.051)
+    assert things.known(one.token) is None
+
+
+async def test_the_signal_is_looked_at_once_in_50_ms(things, other_process, one, clock):
+    await things.resolve(one.token, address=HERE)
+
+    await other_process.delete(one.thing.id)
+
+    clock.advance(0.04)
+    assert things.known(one.token) == one.thing
+
+
+async def test_listeners_hear_of_changes_from_here_and_elsewhere(
+    things, other_process, product, clock
+):
+    heard = []
+    things.on_change(lambda: heard.append("changed"))
+    first, second = await things.create(product.id), await things.create(product.id)
+
+    await things.delete(first.thing.id)
+    heard_from_here = len(heard)
+    things.look_for_changes()
+    heard.clear()
+    await other_process.delete(second.thing.id)
+    things.look_for_changes()
+
+    assert heard_from_here == 1
+    assert heard == ["changed"]
+
+
+async def test_a_new_thing_of_another_process_is_in_force_at_once(things, other_process, product):
+    with pytest.raises(ThingNotFoundError):
+        await things.resolve("x" * 43, address=HERE)
+
+    new = await other_process.create(product.id)
+
+    assert await things.resolve(new.token, address=HERE) == new.thing
