@@ -1,5 +1,6 @@
 """`thingstead thing create|list|rotate-token|delete`."""
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -105,10 +106,10 @@ def rotate_token(thing_id: str, overlap_hours: int, data: str | None, *, as_json
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @data_option
 @json_option
-def delete(thing_id: str, data: str | None, *, yes: bool, as_json: bool) -> None:
+def delete_thing(thing_id: str, data: str | None, *, yes: bool, as_json: bool) -> None:
     """Delete the thing THING_ID and everything that it wrote."""
     if not yes and not as_json:
-        if not click.get_text_stream("stdin").isatty():
+        if not sys.stdin.isatty():
             fail("deleting needs --yes where nobody can be asked")
         click.confirm(f"Delete thing {thing_id} and all its values?", abort=True)
 

@@ -13,6 +13,8 @@ from thingstead.kernel.errors import StoreUnavailableError
 _BUSY_TIMEOUT_S = 2.0
 _CACHE_KIB = 16 * 1024
 _JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
+# `value_checkpoint.py` keeps the log short; this is for when its thread cannot.
+_PAGES_BEFORE_BLOCKING = 32_768
 _FULL = 2  # what `PRAGMA synchronous` reads back when every commit is flushed to the disk
 
 
@@ -32,6 +34,7 @@ def connect(path: Path, *, is_writer: bool) -> sqlite3.Connection:
     connection.execute("PRAGMA checkpoint_fullfsync=ON").fetchall()
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}").fetchall()
     connection.execute(f"PRAGMA journal_size_limit={_JOURNAL_LIMIT_BYTES}").fetchall()
+    connection.execute(f"PRAGMA wal_autocheckpoint={_PAGES_BEFORE_BLOCKING}").fetchall()
     if not is_writer:
         connection.execute("PRAGMA query_only=ON").fetchall()
     _assert_setting(connection, "journal_mode", "wal")

@@ -11,7 +11,7 @@ from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from thingstead.features.values.model import Appended, Reading, Window, Write
 from thingstead.features.values.ports import Committed
@@ -21,6 +21,7 @@ from thingstead.storage.sqlite import value_retention
 from thingstead.storage.sqlite.batch_thread import BatchThread
 from thingstead.storage.sqlite.failures import translated
 from thingstead.storage.sqlite.opening import prepare_file
+from thingstead.storage.sqlite.value_checkpoint import Checkpointer
 from thingstead.storage.sqlite.value_files import connect
 from thingstead.storage.sqlite.value_reader import ReadJob, ValueReader
 from thingstead.storage.sqlite.value_writer import ValueWriter, WriteJob
@@ -28,6 +29,14 @@ from thingstead.storage.sqlite.value_writer import ValueWriter, WriteJob
 _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+# An estimate: a slice of retention changes about as many pages.
+_PAGES_OF_A_CHORE = 500
+
+
+class _Thread(Protocol):
+    def start(self) -> None: ...
+    def stop(self, timeout_s: float) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +64,18 @@ class SqliteValueStore:
     def __init__(
         self,
         loop: AbstractEventLoop,
-        writer_connection: sqlite3.Connection,
-        reader_connection: sqlite3.Connection,
+        path: Path,
         limits: ValueStoreLimits,
     ) -> None:
         self._loop = loop
         self._limits = limits
-        self._connections = (writer_connection, reader_connection)
-        self._writer = ValueWriter(writer_connection, max_keys=limits.keys_per_thing)
-        self._reader = ValueReader(reader_connection)
+        self._connection = writer = connect(path, is_writer=True)
+        reader, copier = connect(path, is_writer=False), connect(path, is_writer=True)
+        # The writer's comes last: closing the last one copies what is left of the log.
+        self._connections = (copier, reader, writer)
+        self._writer = ValueWriter(writer, max_keys=limits.keys_per_thing)
+        self._reader = ValueReader(reader)
+        self._checkpointer = Checkpointer(writer, copier)
         self._write_thread: BatchThread[WriteJob | _Chore] = BatchThread(
             "thingstead-writer", self._write, max_batch=limits.waiting_values
         )
@@ -84,17 +96,16 @@ class SqliteValueStore:
         await asyncio.to_thread(prepare_file, path, "values")
         store = cls(
             asyncio.get_running_loop(),
-            connect(path, is_writer=True),
-            connect(path, is_writer=False),
+            path,
             limits,
         )
-        store._write_thread.start()
-        store._read_thread.start()
+        for thread in store._threads():
+            thread.start()
         return store
 
     async def close(self, timeout_s: float = 8.0) -> None:
         """Commit what was queued, end the threads, and close the file."""
-        for thread in (self._write_thread, self._read_thread):
+        for thread in self._threads():
             if not await self._loop.run_in_executor(None, thread.stop, timeout_s):
                 _log.error("a storage thread did not end in time")
                 return
@@ -102,6 +113,9 @@ class SqliteValueStore:
         await asyncio.sleep(0)
         for connection in self._connections:
             connection.close()
+
+    def _threads(self) -> "tuple[_Thread, ...]":
+        return self._write_thread, self._read_thread, self._checkpointer
 
     def on_commit(self, listener: Committed) -> None:
         """Have the listener called after each commit."""
@@ -171,12 +185,13 @@ class SqliteValueStore:
     def _write(self, jobs: "list[WriteJob | _Chore]") -> None:
         writes = [job for job in jobs if isinstance(job, WriteJob)]
         if writes:
-            self._writer.store(writes)
+            self._checkpointer.note(self._writer.store(writes))
             self._loop.call_soon_threadsafe(self._finish_writes, writes)
         for chore in jobs:
             if isinstance(chore, _Chore):
                 try:
-                    chore.result = chore.run(self._connections[0], self._writer)
+                    chore.result = chore.run(self._connection, self._writer)
+                    self._checkpointer.note(_PAGES_OF_A_CHORE)
                 except sqlite3.Error as exc:
                     chore.error = translated(exc)
                 self._loop.call_soon_threadsafe(_settle, chore.future, chore.result, chore.error)

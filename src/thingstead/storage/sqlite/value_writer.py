@@ -48,8 +48,11 @@ class ValueWriter:
         self._sequence = 0
         self._data_version = -1
 
-    def store(self, jobs: list[WriteJob]) -> None:
-        """Store the jobs in one transaction and set what became of each; never raises."""
+    def store(self, jobs: list[WriteJob]) -> int:
+        """Store the jobs in one transaction and set what became of each; never raises.
+
+        Returns at most how many pages the commit added to the write-ahead log.
+        """
         self._touched.clear()
         sequence_before = self._sequence
         try:
@@ -68,11 +71,13 @@ class ValueWriter:
                 "UPDATE counter SET value = ? WHERE name = 'sequence'", (self._sequence,)
             )
             self._connection.execute("COMMIT")
+            return self._sequence - sequence_before + len(jobs) + 2
         except sqlite3.Error as exc:
             self._undo(sequence_before)
             error = translated(exc)
             for job in jobs:
                 job.appended, job.error = None, error
+            return 0
 
     def forget(self, thing_id: ThingId) -> None:
         """Forget the series ids of a thing whose series were deleted."""
