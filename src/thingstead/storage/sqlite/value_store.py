@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
+# Of the time of the last commit; 0.3 to 1.2 were tried (benchmarks/README.md, write path).
+_PATIENCE = 0.8
 # An estimate: a slice of retention changes about as many pages.
 _PAGES_OF_A_CHORE = 500
 
@@ -77,7 +79,10 @@ class SqliteValueStore:
         self._reader = ValueReader(reader)
         self._checkpointer = Checkpointer(writer, copier)
         self._write_thread: BatchThread[WriteJob | _Chore] = BatchThread(
-            "thingstead-writer", self._write, max_batch=limits.waiting_values
+            "thingstead-writer",
+            self._write,
+            max_batch=limits.waiting_values,
+            patience=_PATIENCE,
         )
         self._read_thread: BatchThread[ReadJob] = BatchThread(
             "thingstead-reader", self._read, max_batch=256
