@@ -107,7 +107,9 @@ async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
         store = await SqliteValueStore.open(
             settings.data_folder / "values.db",
             ValueStoreLimits(
-                waiting_values=limits.waiting_values, keys_per_thing=limits.keys_per_thing
+                waiting_values=limits.waiting_values,
+                keys_per_thing=limits.keys_per_thing,
+                kept_rows=limits.kept_rows,
             ),
         )
         stack.push_async_callback(store.close)

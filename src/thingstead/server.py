@@ -6,15 +6,17 @@ long before any limit of ours.
 """
 
 import asyncio
+import fcntl
 import logging
 import resource
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from thingstead.bootstrap import Platform, look_after, open_platform
 from thingstead.first_start import FirstStart, first_start
-from thingstead.kernel.errors import ThingsteadError
+from thingstead.kernel.errors import Category, ThingsteadError
 from thingstead.settings import Settings
 from thingstead.transports.http.app import Application
 from thingstead.transports.http.health import health_routes
@@ -35,6 +37,15 @@ _MANY_FILES = 65_536
 _DEMO_SEED = 1
 
 
+class FolderInUseError(ThingsteadError):
+    """Another server uses the data folder."""
+
+    category = Category.UNAVAILABLE
+    code = "folder-in-use"
+    message = "Another server uses the data folder"
+    advice = "Stop the other server first, or name another folder with --data."
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """A server that accepts requests: its address, and what its first start made, if it was."""
@@ -51,6 +62,27 @@ async def serve(settings: Settings, *, on_started: Callable[[Started], None]) ->
         ThingsteadError: the data folder cannot be used.
     """
     raise_open_file_limit()
+    with only_server(settings.data_folder):
+        await _serve(settings, on_started)
+
+
+@contextmanager
+def only_server(folder: Path) -> Iterator[None]:
+    """Keep a second server off the data folder: neither would hear of the other's writes.
+
+    Raises:
+        FolderInUseError: another server holds it. The lock ends with its process.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "serve.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise FolderInUseError(str(folder)) from exc
+        yield
+
+
+async def _serve(settings: Settings, on_started: Callable[[Started], None]) -> None:
     async with open_platform(settings) as platform, look_after(platform):
         first = await first_start(platform)
         server = http_server(

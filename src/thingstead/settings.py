@@ -68,6 +68,11 @@ class LimitSettings:
     waiting_values: _Count = _described(
         "Values that may wait to be stored before writes are answered with 503.", 10_000, "503"
     )
+    kept_rows: Annotated[int, Meta(ge=0, le=2**31)] = _described(
+        "Values kept in memory for repeated reads of the newest ones; 220 bytes each.",
+        150_000,
+        "the oldest are dropped",
+    )
     target_bytes: _Count = _described("Request target (path and query), in bytes.", 4_096, "414")
     head_bytes: _Count = _described("Request head, in bytes.", 16_384, "431")
     headers: _Count = _described("Header fields of a request.", 64, "431")

@@ -11,7 +11,7 @@ from thingstead import __version__
 from thingstead.cli.codes import codes_group
 from thingstead.cli.product import product_group
 from thingstead.cli.serve import serve_command
-
+from thingstead.cli.simulate import simulate_command
 from thingstead.cli.thing import thing_group
 
 
@@ -25,7 +25,7 @@ cli.add_command(serve_command)
 cli.add_command(product_group)
 cli.add_command(codes_group)
 cli.add_command(thing_group)
-
+cli.add_command(simulate_command)
 
 
 def main() -> None:

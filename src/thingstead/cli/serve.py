@@ -112,11 +112,9 @@ def _tell(started: "Started", settings: "Settings", begun: float, *, as_json: bo
     click.echo(f"  HTTP  {started.url}")
     click.echo(f"  Data  {settings.data_folder.resolve()}")
     if settings.demo:
-        click.echo("  Demo  a simulated fleet is writing; `thingstead thing list` shows it")
+        click.echo("  Demo  a simulated fleet is writing")
+    click.echo(f"  Your things and their tokens: {sys.argv[0]} thing list --data {settings.data}")
     if first is None:
-        click.echo(
-            f"  `thingstead thing list --data {settings.data}` shows your things and their tokens."
-        )
         return
     address = f"{started.url}/v2/things/{first.thing.token}"
     click.echo("\nYour first thing is made. Write a value to it:\n")

@@ -5,7 +5,7 @@ The first two classes are decoded straight from a request's bytes by every trans
 (`thethings-v2.md` 3.2). The others are ours.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from thingstead.kernel.ids import ThingId
@@ -115,11 +115,13 @@ class Reading:
     """What a read of one resource gives: `rows`, newest first.
 
     Rows are plain tuples because a read of 100 values would spend as long on making 100
-    objects as on finding and encoding them (benchmarks/README.md).
+    objects as on finding and encoding them (benchmarks/README.md). `encodings` lets a
+    transport keep its encoding, by the format's name, for as long as the reading is kept.
     """
 
     key: str
     rows: list[Row]
+    encodings: dict[str, bytes] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

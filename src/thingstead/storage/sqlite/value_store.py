@@ -10,6 +10,7 @@ import sqlite3
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -17,6 +18,7 @@ from thingstead.features.values.model import Appended, Reading, Window, Write
 from thingstead.features.values.ports import Committed
 from thingstead.kernel.errors import OverloadedError, ThingsteadError
 from thingstead.kernel.ids import ThingId
+from thingstead.storage.newest_cache import NewestCache, Slot
 from thingstead.storage.sqlite import value_retention
 from thingstead.storage.sqlite.batch_thread import BatchThread
 from thingstead.storage.sqlite.failures import translated
@@ -48,6 +50,7 @@ class ValueStoreLimits:
     waiting_values: int = 10_000
     waiting_reads: int = 10_000
     keys_per_thing: int = 1_000
+    kept_rows: int = 150_000
 
 
 @dataclass(slots=True)
@@ -87,6 +90,7 @@ class SqliteValueStore:
         self._read_thread: BatchThread[ReadJob] = BatchThread(
             "thingstead-reader", self._read, max_batch=256
         )
+        self._kept = NewestCache(limits.kept_rows)
         self._waiting_values = 0
         self._waiting_reads = 0
         self._committed: Committed | None = None
@@ -140,7 +144,23 @@ class SqliteValueStore:
 
     def newest(self, thing_id: ThingId, key: str, window: Window) -> "Future[Reading | None]":
         """Look values up; see `ValueStore.newest`."""
-        return self._look_up(lambda reader: reader.newest(thing_id, key, window))
+        if window.from_ms is not None or window.until_ms is not None:
+            return self._look_up(lambda reader: reader.newest(thing_id, key, window))
+        kept = self._kept.get(thing_id, key, window.limit)
+        if kept is not None:
+            future: Future[Reading | None] = self._loop.create_future()
+            future.set_result(kept)
+            return future
+        future = self._look_up(lambda reader: reader.newest(thing_id, key, window))
+        slot = self._kept.reserve(thing_id, key, window.limit)
+        future.add_done_callback(partial(self._keep, thing_id, key, window.limit, slot))
+        return future
+
+    def _keep(
+        self, thing_id: ThingId, key: str, limit: int, slot: Slot, look_up: "Future[Reading | None]"
+    ) -> None:
+        has_failed = look_up.cancelled() or look_up.exception() is not None
+        self._kept.fill(thing_id, key, limit, slot, None if has_failed else look_up.result())
 
     async def keys(self, thing_id: ThingId) -> list[str]:
         """Return the keys that the thing has written, in alphabetical order."""
@@ -183,7 +203,10 @@ class SqliteValueStore:
     async def _do_chore(self, run: Callable[[sqlite3.Connection, ValueWriter], Result]) -> Result:
         future: Future[Result] = self._loop.create_future()
         self._write_thread.put(_Chore(run, future))
-        return await future
+        try:
+            return await future
+        finally:
+            self._kept.clear()
 
     # In the threads.
 
@@ -213,6 +236,7 @@ class SqliteValueStore:
             self._waiting_values -= len(job.write.values) + len(job.write.changes)
             if job.appended is not None:
                 committed.append((job.write, job.appended))
+                self._kept.drop(job.write.thing_id)
         if self._committed is not None and committed:
             self._committed(committed)
         for job in jobs:

@@ -119,7 +119,7 @@ class ValueWriter:
                 (write.thing_id, name, text),
             )
         if any(value.has_own_time for value in values):
-            return self._insert_timed(values, known, rows)
+            return self._insert_timed(write, known, rows)
         sequence = self._sequence
         for value in values:
             sequence += 1
@@ -128,20 +128,20 @@ class ValueWriter:
         self._sequence = sequence if values else sequence + 1
         return Appended(self._sequence)
 
-    def _insert_timed(
-        self, values: tuple[NewValue, ...], known: dict[str, int], rows: list[Row]
-    ) -> Appended:
+    def _insert_timed(self, write: Write, known: dict[str, int], rows: list[Row]) -> Appended:
         """Insert one by one, leaving out what is stored already exactly so."""
         # What waits from this batch must be there to be compared with.
         self._connection.executemany(_INSERT, rows)
         rows.clear()
         repeats: list[int] = []
-        for index, value in enumerate(values):
+        for index, value in enumerate(write.values):
             row = _row(known[value.key], value, self._sequence + 1)
             if value.has_own_time and self._is_stored(row):
                 repeats.append(index)
                 continue
             self._connection.execute(_INSERT, row)
+            self._sequence += 1
+        if write.changes and len(repeats) == len(write.values):
             self._sequence += 1
         return Appended(self._sequence, frozenset(repeats))
 

@@ -40,8 +40,11 @@ class _StaticValue(msgspec.Struct, gc=False):
 
 
 def encode_reading(reading: Reading) -> bytes:
-    """Return a read's answer: a bare array, newest first."""
-    return encode(reading_items(reading))
+    """Return a read's answer: a bare array, newest first; encoded once for all who read it."""
+    encoded = reading.encodings.get(_FORMAT)
+    if encoded is None:
+        encoded = reading.encodings[_FORMAT] = encode(reading_items(reading))
+    return encoded
 
 
 def reading_items(reading: Reading) -> list[object]:

@@ -16,7 +16,7 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE series (
-            id INTEGER PRIMARY KEY,
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
             thing_id TEXT NOT NULL,
             key TEXT NOT NULL,
             UNIQUE (thing_id, key)

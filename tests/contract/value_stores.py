@@ -1,0 +1,82 @@
+"""The engines that the suite of `ValueStore` runs on. A new engine joins by adding its opener."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from doubles.values import KeptValues, MemoryValueStore
+from thingstead.features.values.model import NewValue, Position, Write
+from thingstead.features.values.ports import ValueStore
+from thingstead.kernel.ids import ThingId
+from thingstead.storage.sqlite.value_store import SqliteValueStore, ValueStoreLimits
+
+THING = ThingId("one")
+OTHER_THING = ThingId("two")
+
+
+class OpenValueStore(ValueStore, Protocol):
+    """A store that a test can close."""
+
+    async def close(self) -> None: ...
+
+
+class Opener(Protocol):
+    """Opens the same data again, as a new process would."""
+
+    def __call__(
+        self, *, waiting_values: int = 10_000, keys_per_thing: int = 1_000
+    ) -> Awaitable[OpenValueStore]: ...
+
+
+def _sqlite(folder: Path) -> Opener:
+    async def opened(*, waiting_values: int = 10_000, keys_per_thing: int = 1_000):
+        limits = ValueStoreLimits(waiting_values=waiting_values, keys_per_thing=keys_per_thing)
+        return await SqliteValueStore.open(folder / "values.db", limits)
+
+    return opened
+
+
+def _memory(_folder: Path) -> Opener:
+    kept = KeptValues()
+
+    async def opened(*, waiting_values: int = 10_000, keys_per_thing: int = 1_000):
+        return MemoryValueStore(kept, max_waiting_values=waiting_values, max_keys=keys_per_thing)
+
+    return opened
+
+
+ENGINES: dict[str, Callable[[Path], Opener]] = {"sqlite": _sqlite, "memory": _memory}
+
+
+@asynccontextmanager
+async def value_stores(engine: str, folder: Path) -> AsyncIterator[Opener]:
+    """Give an opener of the engine, and close at the end what it opened."""
+    opener = ENGINES[engine](folder)
+    async with AsyncExitStack() as stack:
+
+        async def opened(*, waiting_values: int = 10_000, keys_per_thing: int = 1_000):
+            store = await opener(waiting_values=waiting_values, keys_per_thing=keys_per_thing)
+            stack.push_async_callback(store.close)
+            return store
+
+        yield opened
+
+
+def value(
+    key: str = "t", value: object = 1, at_ms: int = 1_000, position: Position | None = None
+) -> NewValue:
+    """Make a value with the server's time."""
+    return NewValue(key, value, at_ms, position)
+
+
+def timed(
+    key: str = "t", value: object = 1, at_ms: int = 1_000, position: Position | None = None
+) -> NewValue:
+    """Make a value with a time of its own."""
+    return NewValue(key, value, at_ms, position, has_own_time=True)
+
+
+def write(*values: NewValue, thing: ThingId = THING) -> Write:
+    """Make a request that writes the values to a thing."""
+    return Write(thing, values)
