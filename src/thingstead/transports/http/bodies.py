@@ -68,6 +68,6 @@ def _kind(request: Request, body: bytes) -> str:
     name = content_type.partition(b";")[0].strip().lower()
     if name in _MSGPACK:
         return "msgpack"
-    if name == _FORM and body.lstrip()[:1] not in {b"{", b"["}:
+    if name == _FORM and body.lstrip()[:1] not in {b"{", b"[", b""}:
         return "form"
     return "json"
