@@ -7,9 +7,11 @@ import asyncio
 import json
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 import uvicorn
@@ -137,6 +139,11 @@ class Client:
         return await self.read()
 
     def abort(self) -> None:
+        """Reset the connection, as a device that lost its power and came back does."""
+        if self.writer.transport.is_closing():
+            return
+        socket = self.writer.get_extra_info("socket")
+        socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
 

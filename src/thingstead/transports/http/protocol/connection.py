@@ -108,6 +108,7 @@ class ThingsteadProtocol(ConnectionLifetime):
         if self._pending:
             self.flow.resume_reading()
             self._read_head()
+        self._end_if_client_has()
 
     def _fail_lane(self) -> None:
         if self._phase == _LANE:
@@ -332,6 +333,12 @@ class ThingsteadProtocol(ConnectionLifetime):
         self.flow.resume_reading()
         if self._pending:
             self._read_head()
+        self._end_if_client_has()
+
+    def _end_if_client_has(self) -> None:
+        """Closes when nothing of what the client sent before its end is left to answer."""
+        if self._has_ended and self._phase in (_HEAD, phase.BODY):
+            self._close()
 
 
 def protocol_class(edge: Edge) -> type[ThingsteadProtocol]:

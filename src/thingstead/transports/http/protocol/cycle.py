@@ -79,11 +79,17 @@ class Cycle(RequestResponseCycle):
         self._start: HTTPResponseStartEvent | None = None
         self._is_bodyless = False
         self._left_bytes: int | None = None
+        self._is_given_out = False
 
     @property
     def is_head_request(self) -> bool:
         """Whether the answer must not have a body."""
         return self._is_head_request
+
+    @property
+    def _has_whole_body(self) -> bool:
+        """Whether the request has arrived to its end and the app has not had all of it."""
+        return not self.more_body and not self._is_given_out
 
     def abandon(self) -> None:
         """Tells the app, at its next look, that the client has gone; idempotent."""
@@ -108,17 +114,22 @@ class Cycle(RequestResponseCycle):
             self.on_response = _nothing
 
     async def receive(self) -> ASGIReceiveEvent:
-        """Gives the next piece of the body, or the news that the client has gone."""
+        """Gives the next piece of the body, or the news that the client has gone.
+
+        A request that had arrived whole is given out even after that: some clients send and
+        leave (ESP8266 C library), and what they sent counts.
+        """
         if self.waiting_for_100_continue and not self.transport.is_closing():
             self.transport.write(_CONTINUE)
             self.waiting_for_100_continue = False
-        if not self.disconnected and not self.response_complete:
+        if not self.disconnected and not self.response_complete and not self._has_whole_body:
             if self.more_body or not self._connection.is_crowded:
                 self.flow.resume_reading()
             await self.message_event.wait()
-            self.message_event.clear()
-        if self.disconnected or self.response_complete:
+        self.message_event.clear()
+        if self.response_complete or (self.disconnected and not self._has_whole_body):
             return {"type": "http.disconnect"}
+        self._is_given_out = not self.more_body
         body = bytes(self.body)
         self.body = bytearray()
         return {"type": "http.request", "body": body, "more_body": self.more_body}

@@ -52,6 +52,8 @@ class ConnectionLifetime(HttpToolsProtocol):
         self._is_refused = False
         # The client has sent something after its last request that will not be answered.
         self._has_surplus = False
+        # The client has closed its sending side; what has arrived whole is still answered.
+        self._has_ended = False
         self._lingered_bytes = 0
 
     @property
@@ -106,11 +108,22 @@ class ConnectionLifetime(HttpToolsProtocol):
             self._is_refused = False
             self._edge.counts.refused_open -= 1
 
-    def eof_received(self) -> None:
-        """Takes the client's end for its leaving, as uvicorn does; the transport closes."""
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answers what has arrived whole before the client's end; then the connection ends.
+
+        Some clients close their sending side, or all, right after a request (ESP8266 C
+        library). An answer that has begun to go out ends, because a stream would never.
+        """
+        is_whole = self._phase == phase.LANE or (
+            self._phase == phase.ANSWER and not self.cycle.response_started
+        )
+        if is_whole and self.transport.can_write_eof():
+            self._has_ended = True
+            return True
         if self._is_answering:
             self.cycle.abandon()
         self._mark_closed()
+        return False
 
     def date_line(self) -> bytes:
         """Gives the `Date` line for now."""
