@@ -6,12 +6,11 @@ the file or the environment do too, because a misspelt setting that is silently 
 found at night.
 """
 
-import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -19,7 +18,6 @@ from msgspec import Meta
 ENVIRONMENT_PREFIX = "THINGSTEAD_"
 FILE_NAME = "thingstead.toml"
 
-Tree = TypeVar("Tree")
 _Count = Annotated[int, Meta(ge=1, le=2**31)]
 _Seconds = Annotated[int, Meta(ge=1, le=86_400)]
 
@@ -141,15 +139,35 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str]) -
     given = {name: value for name, value in flags.items() if value is not None}
     from_environment = _environment_tree(environment)
     data = given.get("data", from_environment.get("data", Settings().data))
-    merged = _merge(_file_tree(Path(str(data)) / FILE_NAME), from_environment)
-    merged = _merge(merged, given)
-    limits = merged.get("limits", {})
-    if not isinstance(limits, dict):
-        raise SettingsError("limits: expected a table")
-    settings = _build(Settings, {**merged, "limits": _build(LimitSettings, limits, "limits.")})
+    path = Path(str(data)) / FILE_NAME
+    merged: dict[str, object] = {}
+    limits: dict[str, object] = {}
+    for tree, source in (
+        (_file_tree(path), _from_file(path)),
+        (from_environment, _from_environment),
+        (given, _from_flag),
+    ):
+        below = tree.pop("limits", {})
+        if not isinstance(below, dict):
+            raise SettingsError(f"{source('limits')}: limits: expected a table")
+        merged |= _checked(Settings, tree, source)
+        limits |= _checked(LimitSettings, below, source, "limits.")
+    settings = Settings(**merged, limits=LimitSettings(**limits))  # type: ignore[arg-type]
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise SettingsError("tls_cert and tls_key go together")
     return settings
+
+
+def _from_file(path: Path) -> Callable[[str], str]:
+    return lambda _name: str(path)
+
+
+def _from_environment(name: str) -> str:
+    return ENVIRONMENT_PREFIX + name.replace(".", "_").upper()
+
+
+def _from_flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _environment_tree(environment: Mapping[str, str]) -> dict[str, object]:
@@ -180,28 +198,21 @@ def _file_tree(path: Path) -> dict[str, object]:
         raise SettingsError(f"{path}: {exc}") from exc
 
 
-def _merge(lower: Mapping[str, object], upper: Mapping[str, object]) -> dict[str, object]:
-    merged = dict(lower)
-    for name, value in upper.items():
-        below = merged.get(name)
-        if isinstance(below, dict) and isinstance(value, Mapping):
-            merged[name] = {**below, **value}
-        else:
-            merged[name] = value
-    return merged
-
-
-def _build(kind: type[Tree], values: Mapping[str, object], prefix: str = "") -> Tree:
+def _checked(
+    kind: type,
+    values: Mapping[str, object],
+    source: Callable[[str], str],
+    prefix: str = "",
+) -> dict[str, object]:
+    """Return the values as the settings' types; `source` names where a value comes from."""
     hints = get_type_hints(kind, include_extras=True)
-    arguments: dict[str, object] = {}
+    checked: dict[str, object] = {}
     for name, value in values.items():
+        where = f"{source(prefix + name)}: {prefix}{name}"
         if name not in hints:
-            raise SettingsError(f"{prefix}{name}: there is no such setting")
-        if dataclasses.is_dataclass(value):
-            arguments[name] = value
-            continue
+            raise SettingsError(f"{where}: there is no such setting")
         try:
-            arguments[name] = msgspec.convert(value, hints[name], strict=False)
+            checked[name] = msgspec.convert(value, hints[name], strict=False)
         except msgspec.ValidationError as exc:
-            raise SettingsError(f"{prefix}{name}: {str(exc)[:1].lower()}{str(exc)[1:]}") from exc
-    return kind(**arguments)
+            raise SettingsError(f"{where}: {str(exc)[:1].lower()}{str(exc)[1:]}") from exc
+    return checked

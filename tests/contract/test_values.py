@@ -98,6 +98,34 @@ async def test_a_key_that_was_looked_for_too_early_is_found_once_it_is_written(s
     assert await values_of(store) == [7]
 
 
+async def test_every_read_sees_the_writes_before_it(store):
+    for number in range(5):
+        await store.append(write(value("t", number), value("u", number)))
+
+        for limit in (1, 2, 100):
+            assert (await values_of(store, window=Window(limit)))[0] == number
+            assert (await values_of(store, window=Window(limit)))[0] == number
+
+
+async def test_a_reading_stays_as_it_is_when_more_is_written(store):
+    await store.append(write(value("t", 1)))
+    reading = await store.newest(THING, "t", ALL)
+
+    await store.append(write(value("t", 2)))
+
+    assert [row[0] for row in reading.rows] == [1]
+
+
+async def test_a_read_that_was_asked_for_before_a_write_does_not_hide_it_later(store):
+    await store.append(write(value("t", 1)))
+    early = store.newest(THING, "t", ALL)
+    appended = store.append(write(value("t", 2)))
+
+    await asyncio.gather(early, appended)
+
+    assert await values_of(store) == [2, 1]
+
+
 async def test_values_come_newest_first_however_they_were_sent(store):
     await store.append(write(timed("t", "b", 2_000), timed("t", "c", 3_000), timed("t", "a", 1)))
     await store.append(write(timed("t", "e", 5_000), timed("t", "d", 4_000)))

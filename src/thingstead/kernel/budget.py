@@ -38,6 +38,10 @@ class TokenBucket:
         self._tokens = tokens - cost
         return 0.0
 
+    def give_back(self, rate: Rate, cost: float) -> None:
+        """Put back what was taken."""
+        self._tokens = min(rate.burst, self._tokens + cost)
+
     def wait(self, rate: Rate, now: float) -> float:
         """Return the seconds until one more can be taken, taking nothing."""
         missing = 1.0 - self._tokens - (now - self._at) * rate.per_second
@@ -72,6 +76,12 @@ class Budgets(Generic[Key]):
             bucket = self._buckets[key] = TokenBucket(self.rate, now)
         return bucket.take(self.rate, now, cost)
 
+    def give_back(self, key: Key, cost: float = 1.0) -> None:
+        """Undo a `take` of the key that need not have been."""
+        bucket = self._buckets.get(key)
+        if bucket is not None:
+            bucket.give_back(self.rate, cost)
+
     def wait(self, key: Key, now: float) -> float:
         """Return the seconds until one more may happen, taking nothing."""
         bucket = self._buckets.get(key)
@@ -80,5 +90,5 @@ class Budgets(Generic[Key]):
     def _forget(self, now: float) -> None:
         self._buckets = {k: b for k, b in self._buckets.items() if not b.is_full(self.rate, now)}
         if len(self._buckets) >= self._max_keys:
-            kept = list(self._buckets.items())[self._max_keys // 2 :]
+            kept = list(self._buckets.items())[(self._max_keys + 1) // 2 :]
             self._buckets = dict(kept)

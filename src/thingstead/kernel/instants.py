@@ -6,11 +6,17 @@ What goes out always has three decimals and `Z`. The literal `NOW()` is not a po
 and is handled where values are written.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from thingstead.kernel.errors import InvalidDateError
 
 _LONGEST = 40
+# The standard library takes any separator, week dates, and more; the wire knows these only.
+_ISO_8601 = re.compile(
+    r"[0-9]{4}(-?)[0-9]{2}\1[0-9]{2}"
+    r"([Tt ][0-9]{2}(:?[0-9]{2}(:?[0-9]{2}([.,][0-9]+)?)?)?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _MS_PER_MINUTE = 60_000
@@ -30,8 +36,8 @@ def parse_instant(text: str) -> int:
     try:
         if len(text) == 14 and text.isdecimal():
             moment = _from_compact(text)
-        elif len(text) >= 10 and text[:4].isdecimal() and "W" not in text:
-            moment = datetime.fromisoformat(text)
+        elif len(text) >= 10 and _ISO_8601.fullmatch(text):
+            moment = datetime.fromisoformat(text.upper())
         else:
             raise InvalidDateError(EXPECTED_FORMS)
         if moment.tzinfo is None:

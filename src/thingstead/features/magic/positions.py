@@ -6,9 +6,12 @@ is always stored as a GeoJSON Point, whose coordinates stand in the order longit
 """
 
 import math
+import re
 
 from thingstead.features.magic.errors import InvalidPositionError
 from thingstead.features.values.model import Position
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,16}(\.[0-9]{0,16})?([eE][+-]?[0-9]{1,3})?")
 
 
 def position_of(geo: object, where: str) -> Position:
@@ -52,13 +55,15 @@ def _point(long: float, lat: float) -> dict[str, object]:
 
 
 def _degrees(value: object, where: str, most: float) -> float:
-    if isinstance(value, str) and len(value) <= 32:
-        try:
-            value = float(value)
-        except ValueError:
-            value = None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or (isinstance(value, float) and not math.isfinite(value))
+    ):
         raise InvalidPositionError(f"{where}: expected a number of degrees")
+    # Python compares a whole number of any size with a float without converting it.
     if not -most <= value <= most:
         raise InvalidPositionError(f"{where}: must be within -{most:g} and {most:g}")
     return value

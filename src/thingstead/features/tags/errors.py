@@ -4,14 +4,12 @@ from thingstead.kernel.errors import Category, ThingsteadError
 
 
 class InvalidTagError(ThingsteadError):
-    """A tag is empty, too long, or has a slash or control characters."""
+    """A tag is empty, too long, or has a slash, a percent sign or control characters."""
 
     category = Category.INVALID
     code = "invalid-tag"
     message = "Invalid tag"
-    advice = (
-        'Send {"name":"roof"}; a tag has 1 to 64 characters, no slash and no control characters.'
-    )
+    advice = 'Send {"name":"roof"}; a tag has 1 to 64 characters, no slash, no %.'
 
 
 class TooManyTagsError(ThingsteadError):

@@ -65,6 +65,6 @@ def tag_name(text: str) -> TagName:
     problem = name_problem(name, MAX_TAG_CHARACTERS)
     if problem is not None:
         raise InvalidTagError(f"name: {problem}")
-    if "/" in name or "\\" in name:
-        raise InvalidTagError("name: must not contain a slash")
+    if any(character in name for character in "/\\%") or name in {".", ".."}:
+        raise InvalidTagError("name: must not contain a slash or %, or be . or ..")
     return TagName(name)

@@ -78,7 +78,9 @@ class Things:
             InvalidActivationCodeError: the code is unknown, used, or of another product.
             TooManyRequestsError: too many wrong codes came from this address.
         """
-        self._check_budget(self._bad_codes, address, "wrong activation codes")
+        # Taken before the look-up and given back on success, so that guesses sent together
+        # do not all pass before the first has failed.
+        self._take(self._bad_codes, address, "wrong activation codes")
         known = normalised_code(code)
         new = self._new_secrets()
         thing = None
@@ -91,8 +93,8 @@ class Things:
                 at_ms=self._clock.now_ms(),
             )
         if thing is None:
-            self._bad_codes.take(address, self._clock.monotonic())
             raise InvalidActivationCodeError
+        self._bad_codes.give_back(address)
         return NewThing(thing, new.token)
 
     async def create(self, product_id: ProductId) -> NewThing | None:
@@ -130,8 +132,7 @@ class Things:
             found = await self._store.thing_by_token(digest(token), at_ms=self._clock.now_ms())
         if found is None:
             if address is not None:
-                self._check_budget(self._bad_tokens, address, "unknown thing tokens")
-                self._bad_tokens.take(address, self._clock.monotonic())
+                self._take(self._bad_tokens, address, "unknown thing tokens")
             raise ThingNotFoundError
         self._remember(token, *found)
         return found[0]
@@ -211,8 +212,8 @@ class Things:
             return True
         return self._spare.take(self._limits.spare_look_ups, now) <= 0
 
-    def _check_budget(self, budgets: Budgets[str], address: str, what: str) -> None:
-        wait = budgets.wait(address, self._clock.monotonic())
+    def _take(self, budgets: Budgets[str], address: str, what: str) -> None:
+        wait = budgets.take(address, self._clock.monotonic())
         if wait > 0:
             per_minute = round(budgets.rate.per_second * 60)
             raise TooManyRequestsError(

@@ -63,8 +63,8 @@ def translated_errors() -> Iterator[None]:
         raise error from exc
 
 
-def translated(error: sqlite3.Error) -> ThingsteadError:
-    """Return the platform's error for one of SQLite's; a mistake of the program is internal."""
+def translated(error: Exception) -> ThingsteadError:
+    """Return the platform's error for one of SQLite's; any other is a mistake, so internal."""
     found = _translated(error) or ThingsteadError()
     found.__cause__ = error
     return found

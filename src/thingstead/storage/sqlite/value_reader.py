@@ -52,7 +52,7 @@ class ValueReader:
         for job in jobs:
             try:
                 job.result = job.look_up(self)
-            except sqlite3.Error as exc:
+            except Exception as exc:  # noqa: BLE001  # Supervises the thread: one look-up ends here.
                 job.error = translated(exc)
 
     def forget(self, thing_id: ThingId) -> None:

@@ -203,10 +203,7 @@ class SqliteValueStore:
     async def _do_chore(self, run: Callable[[sqlite3.Connection, ValueWriter], Result]) -> Result:
         future: Future[Result] = self._loop.create_future()
         self._write_thread.put(_Chore(run, future))
-        try:
-            return await future
-        finally:
-            self._kept.clear()
+        return await future
 
     # In the threads.
 
@@ -220,9 +217,9 @@ class SqliteValueStore:
                 try:
                     chore.result = chore.run(self._connection, self._writer)
                     self._checkpointer.note(_PAGES_OF_A_CHORE)
-                except sqlite3.Error as exc:
+                except Exception as exc:  # noqa: BLE001  # Supervises the thread: one chore ends here.
                     chore.error = translated(exc)
-                self._loop.call_soon_threadsafe(_settle, chore.future, chore.result, chore.error)
+                self._loop.call_soon_threadsafe(self._finish_chore, chore)
 
     def _read(self, jobs: list[ReadJob]) -> None:
         self._reader.run(jobs)
@@ -238,12 +235,19 @@ class SqliteValueStore:
                 committed.append((job.write, job.appended))
                 self._kept.drop(job.write.thing_id)
         if self._committed is not None and committed:
-            self._committed(committed)
+            try:
+                self._committed(committed)
+            except Exception:  # noqa: BLE001  # Supervises the commit: what is stored must be acknowledged.
+                _log.exception("live subscribers did not hear of %d writes", len(committed))
         for job in jobs:
             _settle(job.future, job.appended, job.error)
         failure = jobs[0].error
-        if failure is not None and isinstance(failure.__cause__, sqlite3.Error):
-            _log.error("%d writes were not stored: %s", len(jobs), failure.__cause__)
+        if failure is not None and failure.__cause__ is not None:
+            _log.error("%d writes were not stored", len(jobs), exc_info=failure.__cause__)
+
+    def _finish_chore(self, chore: _Chore) -> None:
+        self._kept.clear()
+        _settle(chore.future, chore.result, chore.error)
 
     def _finish_reads(self, jobs: list[ReadJob]) -> None:
         self._waiting_reads -= len(jobs)

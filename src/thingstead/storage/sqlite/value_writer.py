@@ -72,7 +72,7 @@ class ValueWriter:
             )
             self._connection.execute("COMMIT")
             return self._sequence - sequence_before + len(jobs) + 2
-        except sqlite3.Error as exc:
+        except Exception as exc:  # noqa: BLE001  # Supervises the thread: one batch ends here.
             self._undo(sequence_before)
             error = translated(exc)
             for job in jobs:

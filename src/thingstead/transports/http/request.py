@@ -5,6 +5,7 @@ The path is decoded once, here, and routed and authorised in that form: empty se
 make a segment mean two things is refused (`security.md` 6, HTTP request normalisation).
 """
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -22,6 +23,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _MAX_QUERY_FIELDS = 50
+_UNUSUAL = re.compile(rb"[%\\\x00]|/\.")
+_ENCODED_BYTE = re.compile(rb"%[0-9A-Fa-f]{2}")
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 class ClientGoneError(Exception):
@@ -110,7 +114,7 @@ def path_segments(raw_path: bytes) -> list[str]:
         InvalidPathError: a segment is `.` or `..`, is no UTF-8, or holds a slash, backslash or
             NUL once it is decoded, or a percent sign that would be decoded a second time.
     """
-    if b"%" not in raw_path and b"\\" not in raw_path and b"/." not in raw_path:
+    if not _UNUSUAL.search(raw_path):
         try:
             return [segment for segment in raw_path.decode("ascii").split("/") if segment]
         except UnicodeDecodeError as exc:
@@ -119,6 +123,8 @@ def path_segments(raw_path: bytes) -> list[str]:
 
 
 def _decoded(segment: bytes) -> str:
+    if segment.count(b"%") != len(_ENCODED_BYTE.findall(segment)):
+        raise InvalidPathError("it is not percent-encoded")
     try:
         text = unquote_to_bytes(segment).decode("utf-8")
     except UnicodeDecodeError as exc:
@@ -127,7 +133,7 @@ def _decoded(segment: bytes) -> str:
         raise InvalidPathError("dot segments are not followed")
     if "/" in text or "\\" in text or "\x00" in text:
         raise InvalidPathError("a part of it holds a slash, a backslash or NUL")
-    if "%" in text:
+    if _ENCODED.search(text):
         raise InvalidPathError("a part of it is encoded twice")
     return text
 

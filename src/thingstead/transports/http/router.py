@@ -106,7 +106,7 @@ class Router:
     def _add(self, route: Route) -> None:
         node = self._root
         names: list[str] = []
-        for segment in route.pattern.strip("/").split("/"):
+        for segment in filter(None, route.pattern.split("/")):
             if segment.startswith("{"):
                 names.append(segment.strip("{}"))
                 node.variable = node.variable or _Node()

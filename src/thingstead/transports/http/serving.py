@@ -23,10 +23,8 @@ _BACKLOG = 2_048
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where and how to listen."""
+    """How to serve a bound socket."""
 
-    host: str
-    port: int
     tls_cert: str | None = None
     tls_key: str | None = None
     trusted_proxies: tuple[str, ...] = ()
@@ -73,15 +71,9 @@ class HTTPServer(uvicorn.Server):
         self._on_started = on_started
         self._on_stopping = on_stopping
 
-    async def run_until_stopped(self) -> None:
-        """Listen and serve.
-
-        Raises:
-            OSError: the address cannot be listened on.
-        """
-        listener = open_listener(self._listening.host, self._listening.port)
-        with contextlib.closing(listener):
-            await self.serve(sockets=[listener])
+    async def run_until_stopped(self, listener: socket.socket) -> None:
+        """Serve on a bound socket, which the caller closes."""
+        await self.serve(sockets=[listener])
 
     def stop(self) -> None:
         """Begin to drain; the second call stops at once."""

@@ -7,6 +7,7 @@ its recursion (which it reports as a `RecursionError`). See `rulings.md`, Wire.
 
 import json
 import re
+from collections import Counter
 from typing import TypeVar
 
 import msgspec
@@ -84,6 +85,8 @@ def refuse_repeated_members(body: bytes) -> None:
         json.loads(body, object_pairs_hook=_refuse_repetition)
     except RecursionError as exc:
         raise _malformed(exc, body) from exc
+    except UnicodeDecodeError as exc:
+        raise _malformed(exc, body) from exc
     except ValueError as exc:
         # The standard library refuses some of what msgspec takes, such as huge integers.
         raise InvalidJSONError("a number has too many digits") from exc
@@ -101,11 +104,8 @@ def what_and_where(error: msgspec.ValidationError) -> str:
 def _refuse_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise InvalidJSONError(f"member {name[:64]!r} stands twice in one object")
-            seen.add(name)
+        name = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise InvalidJSONError(f"member {name[:64]!r} stands twice in one object")
     return members
 
 

@@ -1,8 +1,12 @@
 """A thread that takes all waiting jobs at once."""
 
+import itertools
 import threading
+import time
+from types import SimpleNamespace
 
-from thingstead.storage.sqlite.batch_thread import BatchThread
+from thingstead.storage.sqlite import batch_thread
+from thingstead.storage.sqlite.batch_thread import _CROWD, BatchThread
 
 
 class Work:
@@ -12,11 +16,13 @@ class Work:
         self.batches = []
         self.begun = threading.Event()
         self.gate = threading.Event()
+        self.done = threading.Semaphore(0)
 
     def __call__(self, jobs):
         self.begun.set()
         self.gate.wait()
         self.batches.append(jobs)
+        self.done.release()
 
 
 def test_jobs_that_gather_during_a_batch_become_the_next_one():
@@ -70,3 +76,55 @@ def test_stopping_a_thread_that_hangs_says_so():
 
     work.gate.set()
     assert thread.stop(60)
+
+
+def crowded_thread(work, first_jobs):
+    """Start a thread that would wait for ages, busy with its first jobs."""
+    thread = BatchThread("test", work, max_batch=1_000, patience=1e12)
+    for job in range(first_jobs):
+        thread.put(job)
+    thread.start()
+    work.begun.wait()
+    return thread
+
+
+def test_after_a_crowd_the_next_batch_waits_until_as_many_have_come(monkeypatch):
+    work, naps = Work(), itertools.count()
+    late = [f"late {number}" for number in range(_CROWD)]
+    clock = SimpleNamespace(
+        monotonic=time.monotonic, sleep=lambda _seconds: thread.put(late[next(naps)])
+    )
+    monkeypatch.setattr(batch_thread, "time", clock)
+    thread = crowded_thread(work, _CROWD)
+    thread.put("early")
+
+    work.gate.set()
+
+    assert work.done.acquire(timeout=60)
+    assert work.done.acquire(timeout=60)
+    assert work.batches == [list(range(_CROWD)), ["early", *late]]
+    assert thread.stop(60)
+
+
+def test_a_few_jobs_never_wait_for_more():
+    work = Work()
+    thread = crowded_thread(work, _CROWD - 1)
+    thread.put("alone")
+
+    work.gate.set()
+
+    assert work.done.acquire(timeout=60)
+    assert work.done.acquire(timeout=60)
+    assert work.batches[1] == ["alone"]
+    assert thread.stop(60)
+
+
+def test_stopping_does_not_wait_for_a_crowd():
+    work = Work()
+    thread = crowded_thread(work, _CROWD)
+    thread.put("last")
+
+    work.gate.set()
+
+    assert thread.stop(60)
+    assert work.batches[1] == ["last"]

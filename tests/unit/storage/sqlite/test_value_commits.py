@@ -155,6 +155,23 @@ async def test_a_failed_commit_makes_room_for_waiting_values(tmp_path):
         assert len(await values_of(store)) == 100
 
 
+async def test_a_statement_that_fails_fails_the_batch_and_leaves_no_transaction_open(store):
+    await store.append(write(value("t", "before")))
+    refusal = "BEGIN SELECT RAISE(ABORT, 'no'); END"
+    await on_writer(store, f"CREATE TEMP TRIGGER no BEFORE INSERT ON main.value {refusal}")
+    async with busy_writer(store):
+        futures = [store.append(write(value("new", number))) for number in range(3)]
+    failures = await outcomes(futures)
+    await on_writer(store, "DROP TRIGGER no")
+
+    appended = await store.append(write(value("t", "after")))
+
+    assert [type(failure) for failure in failures] == [ThingsteadError] * 3
+    assert appended.sequence == 2
+    assert await store.keys(THING) == ["t"]
+    assert await values_of(store) == ["after", "before"]
+
+
 async def test_a_file_that_another_process_keeps_locked_fails_the_batch_and_stores_none(
     store, tmp_path
 ):

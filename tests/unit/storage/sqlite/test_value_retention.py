@@ -56,6 +56,15 @@ async def test_what_is_older_than_the_cutoff_goes_and_the_rest_stays(store):
     assert await values_of(store, "u", OTHER_THING) == []
 
 
+async def test_what_was_read_before_a_sweep_is_read_anew_after_it(store):
+    await store.append(write(timed("t", 1, 1), timed("t", 2, 9_000)))
+    assert await values_of(store) == [2, 1]
+
+    await swept(store, 2_000)
+
+    assert await values_of(store) == [2]
+
+
 async def test_sweeping_twice_deletes_nothing_more(store):
     await store.append(write(timed("t", 1, 1), timed("t", 2, 9_000)))
     await swept(store, 2_000)

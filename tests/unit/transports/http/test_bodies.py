@@ -65,7 +65,7 @@ async def test_a_write_is_read_by_the_type_of_its_body(content_type, body):
     [
         (None, FORM, InvalidJSONError),
         (None, b"", InvalidJSONError),
-        (FORM_TYPE, b"", InvalidValuesError),
+        (FORM_TYPE, b"", InvalidJSONError),
         (FORM_TYPE, b"{}", InvalidValuesError),
         (FORM_TYPE, b"[]", InvalidValuesError),
         (MSGPACK_TYPE, JSON, InvalidValuesError),

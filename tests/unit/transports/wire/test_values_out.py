@@ -37,6 +37,12 @@ def test_a_reading_keeps_its_order():
     ]
 
 
+def test_a_reading_is_encoded_once_for_all_who_read_it():
+    reading = Reading("t", [(1, NOON, None, None)])
+
+    assert encode_reading(reading) is encode_reading(reading)
+
+
 def test_an_empty_reading_is_an_empty_array():
     assert encode_reading(Reading("t", [])) == b"[]"
 

@@ -9,6 +9,7 @@ import asyncio
 
 from thingstead.features.live.model import End, LiveEvent, Wake
 from thingstead.features.live.service import Live, Subscription, SubscriptionEndedError
+from thingstead.features.things.errors import ThingNotFoundError
 from thingstead.features.things.service import Things
 from thingstead.kernel.errors import OverloadedError, ThingsteadError
 from thingstead.transports.http.answers import JSON_TYPE, V2_HEADERS, refusal_document
@@ -93,8 +94,11 @@ class StreamHandlers:
     async def _recheck(self, subscription: Subscription, token: str) -> None:
         try:
             thing = await self._things.resolve(token, address=None)
-        except ThingsteadError:
+        except ThingNotFoundError:
             subscription.end(End.REVOKED)
+            return
+        except ThingsteadError:
+            # The store cannot tell just now; it is asked again within a minute.
             return
         if thing.id != subscription.thing_id:
             subscription.end(End.REVOKED)
