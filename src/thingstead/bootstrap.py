@@ -32,6 +32,7 @@ from thingstead.storage.sqlite.value_store import SqliteValueStore, ValueStoreLi
 _log = logging.getLogger(__name__)
 
 _LOOK_FOR_CHANGES_S = 0.25
+_RECHECK_S = 60.0
 _HOUSEKEEPING_S = 3_600.0
 _PURGE_LOOK_S = 5.0
 _PURGE_PAGE = 100
@@ -151,11 +152,15 @@ async def _ended(task: "asyncio.Task[None]") -> None:
 
 
 async def _watch_changes(platform: Platform) -> None:
-    """Notice what the command line changes even when no request comes, for open streams."""
+    """Notice for open streams what the command line changes, and that a token has expired."""
+    rechecked_at = platform.clock.monotonic()
     while True:
         await asyncio.sleep(_LOOK_FOR_CHANGES_S)
         if len(platform.live) > 0:
             platform.things.look_for_changes()
+            if platform.clock.monotonic() - rechecked_at >= _RECHECK_S:
+                rechecked_at = platform.clock.monotonic()
+                platform.live.recheck()
 
 
 async def _purge_deleted(platform: Platform) -> None:

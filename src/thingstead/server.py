@@ -8,9 +8,10 @@ long before any limit of ours.
 import asyncio
 import fcntl
 import logging
+import os
 import resource
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from thingstead.transports.http.lane import WriteLane
 from thingstead.transports.http.openapi import openapi_route
 from thingstead.transports.http.protocol import DateLine, Edge, EdgeLimits
 from thingstead.transports.http.router import Route, Router
-from thingstead.transports.http.serving import HTTPServer, Listening
+from thingstead.transports.http.serving import HTTPServer, Listening, open_listener
 from thingstead.transports.http.v2.dates import date_routes
 from thingstead.transports.http.v2.limits import V2Limits
 from thingstead.transports.http.v2.streams import StreamHandlers
@@ -74,7 +75,9 @@ def only_server(folder: Path) -> Iterator[None]:
         FolderInUseError: another server holds it. The lock ends with its process.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "serve.lock").open("w") as lock:
+    with os.fdopen(
+        os.open(folder / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "w"
+    ) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
@@ -83,20 +86,28 @@ def only_server(folder: Path) -> Iterator[None]:
 
 
 async def _serve(settings: Settings, on_started: Callable[[Started], None]) -> None:
-    async with open_platform(settings) as platform, look_after(platform):
+    for file in (settings.tls_cert, settings.tls_key):
+        if file is not None:
+            # The TLS library does not say which file it could not read; this does.
+            await asyncio.to_thread(Path(file).read_bytes)
+    # Bound before anything is made, so that a port that is taken does not use the first start up.
+    listener = open_listener(settings.host, settings.port)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(closing(listener))
+        platform = await stack.enter_async_context(open_platform(settings))
+        await stack.enter_async_context(look_after(platform))
         first = await first_start(platform)
         server = http_server(
             settings, platform, on_started=lambda url: on_started(Started(url, first))
         )
-        async with AsyncExitStack() as stack:
-            if settings.demo:
-                # Only those who watch the demo pay for it in memory.
-                from thingstead.simulation.demo import run_demo  # noqa: PLC0415
+        if settings.demo:
+            # Only those who watch the demo pay for it in memory.
+            from thingstead.simulation.demo import run_demo  # noqa: PLC0415
 
-                demo = asyncio.create_task(run_demo(platform, seed=_DEMO_SEED))
-                demo.add_done_callback(_log_failure)
-                stack.callback(demo.cancel)
-            await server.run_until_stopped()
+            demo = asyncio.create_task(run_demo(platform, seed=_DEMO_SEED))
+            demo.add_done_callback(_log_failure)
+            stack.callback(demo.cancel)
+        await server.run_until_stopped(listener)
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:
@@ -118,8 +129,6 @@ def http_server(
         Application(Router(all_routes(settings, platform))),
         edge,
         Listening(
-            settings.host,
-            settings.port,
             settings.tls_cert,
             settings.tls_key,
             settings.trusted_proxy,

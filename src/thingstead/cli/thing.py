@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from thingstead.features.things.model import NewThing
     from thingstead.kernel.ids import ThingToken
 
+_IDS_MAY_BEGIN_WITH_A_HYPHEN = {"ignore_unknown_options": True}
+
 
 @click.group("thing")
 def thing_group() -> None:
@@ -72,7 +74,7 @@ def list_things(product: int | None, data: str | None, *, as_json: bool) -> None
         click.echo(f"{new.thing.id}  product {new.thing.product_id}  {new.token}")
 
 
-@thing_group.command("rotate-token")
+@thing_group.command("rotate-token", context_settings=_IDS_MAY_BEGIN_WITH_A_HYPHEN)
 @click.argument("thing_id")
 @click.option(
     "--overlap-hours",
@@ -101,7 +103,7 @@ def rotate_token(thing_id: str, overlap_hours: int, data: str | None, *, as_json
     click.echo(f"The old token works for {overlap_hours} h more.", err=True)
 
 
-@thing_group.command("delete")
+@thing_group.command("delete", context_settings=_IDS_MAY_BEGIN_WITH_A_HYPHEN)
 @click.argument("thing_id")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @data_option

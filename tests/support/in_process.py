@@ -1,0 +1,95 @@
+"""A real server on a real socket and real files, in the loop of the test."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from support.wire import Address
+from thingstead import server as composition
+from thingstead.bootstrap import Platform, open_platform
+from thingstead.features.products.model import Product
+from thingstead.kernel.ids import ActivationCode
+from thingstead.settings import LimitSettings, Settings
+from thingstead.transports.http.lane import WriteLane
+from thingstead.transports.http.serving import open_listener
+
+PATIENCE_SECONDS = 20
+# The suite comes from one address and asks for much that does not exist.
+GENEROUS = LimitSettings(bad_tokens_per_minute=1_000_000, bad_codes_per_minute=1_000_000)
+
+
+@dataclass
+class Served:
+    """What a test may know of the server it talks to."""
+
+    address: Address
+    platform: Platform
+    product: Product
+    has_lane: bool
+    taken: list[int] = field(default_factory=lambda: [0])
+
+    @property
+    def taken_by_lane(self) -> int:
+        """How many requests the direct lane has taken."""
+        return self.taken[0]
+
+    async def new_token(self) -> str:
+        thing = await self.platform.things.create(self.product.id)
+        assert thing is not None
+        return thing.token
+
+    async def new_code(self) -> ActivationCode:
+        async for codes in self.platform.products.create_codes(self.product.id, 1):
+            return codes[0]
+        raise AssertionError("no code was made")
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, *, has_lane: bool, limits: LimitSettings = GENEROUS
+) -> AsyncIterator[Served]:
+    settings = Settings(
+        data=str(folder), host="127.0.0.1", port=0, direct_lane=has_lane, limits=limits
+    )
+    taken = [0]
+    async with open_platform(settings) as platform:
+        url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        original = composition.WriteLane
+        # The composition root names the class; only there can its requests be counted.
+        composition.WriteLane = _counting(taken)
+        try:
+            http = composition.http_server(settings, platform, on_started=url.set_result)
+        finally:
+            composition.WriteLane = original
+        listener = open_listener(settings.host, settings.port)
+        running = asyncio.create_task(http.run_until_stopped(listener))
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await asyncio.wait({running, url}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+            # Ctrl-C belongs to whoever runs the tests.
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+            port = urlsplit(url.result()).port
+            assert port is not None
+            product = await platform.products.create("suite")
+            yield Served(Address("127.0.0.1", port), platform, product, has_lane, taken)
+        finally:
+            http.stop()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await running
+            listener.close()
+
+
+def _counting(taken: list[int]) -> type[WriteLane]:
+    class CountingLane(WriteLane):
+        def try_take(self, connection, data):
+            is_taken = super().try_take(connection, data)
+            taken[0] += is_taken
+            return is_taken
+
+    return CountingLane
