@@ -12,7 +12,7 @@ from thingstead.kernel.clock import Clock
 from thingstead.kernel.ids import ThingId
 
 _DAY_MS = 86_400_000
-_PAUSE_S = 0.005
+_PAUSE_S = 0.01
 
 
 class RetentionStore(Protocol):

@@ -15,6 +15,7 @@ Job = TypeVar("Job")
 
 _CROWD = 4
 _NAP_S = 0.000_05
+_LONGEST_PATIENCE_S = 0.01
 
 
 class BatchThread(Generic[Job]):
@@ -84,7 +85,7 @@ class BatchThread(Generic[Job]):
 
     def _gather(self, wanted: int, patience_s: float) -> None:
         """Let jobs come until there are as many as wanted, or patience has run out."""
-        end = time.monotonic() + patience_s
+        end = time.monotonic() + min(patience_s, _LONGEST_PATIENCE_S)
         wanted = min(wanted, self._max_batch)
         while len(self._jobs) < wanted and not self._is_stopping and time.monotonic() < end:
             # The event loop needs the interpreter to put more.

@@ -8,6 +8,7 @@ nothing is left may the log begin anew, so without that second step it would gro
 
 import logging
 import sqlite3
+from collections.abc import Callable
 
 from thingstead.storage.sqlite.batch_thread import BatchThread
 
@@ -23,17 +24,34 @@ class Checkpointer:
     """Looks after the log of one file; all methods but the thread's are the writer's to call."""
 
     def __init__(
-        self, writer: sqlite3.Connection, copier: sqlite3.Connection, *, pages: int | None = None
+        self,
+        writer: sqlite3.Connection,
+        copier: sqlite3.Connection,
+        *,
+        on_copied: Callable[[], None],
+        pages: int = _PAGES_BEFORE_COPY,
     ) -> None:
+        """`on_copied` is called in the thread; it has the writer call `settle` soon."""
         self._writer = writer
         self._copier = copier
-        self._threshold = pages or _PAGES_BEFORE_COPY
+        self._threshold = pages
+        self._on_copied = on_copied
         self._pages = 0
         self._is_copying = False
         self._is_copied = False
         self._thread: BatchThread[None] = BatchThread(
             "thingstead-checkpoint", self._copy, max_batch=1
         )
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the log is being copied, or waits for the writer to copy the rest."""
+        return self._is_copying
+
+    def settle(self) -> None:
+        """Copy the rest, if the thread has copied the bulk; otherwise do nothing."""
+        if self._is_copied:
+            self._finish()
 
     def start(self) -> None:
         """Start the thread."""
@@ -46,9 +64,7 @@ class Checkpointer:
     def note(self, pages: int) -> None:
         """Take note of a commit that added at most so many pages to the log."""
         self._pages += pages
-        if self._is_copied:
-            self._finish()
-        elif self._pages >= self._threshold and not self._is_copying:
+        if self._pages >= self._threshold and not self._is_copying:
             self._is_copying = True
             self._thread.put(None)
 
@@ -59,6 +75,7 @@ class Checkpointer:
             # The next commits ask again; until then the log only grows.
             _log.warning("the write-ahead log was not copied: %s", exc)
         self._is_copied = True
+        self._on_copied()
 
     def _finish(self) -> None:
         self._is_copied = self._is_copying = False

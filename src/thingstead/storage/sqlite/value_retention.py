@@ -10,16 +10,16 @@ import time
 
 from thingstead.kernel.ids import ThingId
 
-_ROWS_A_SLICE = 2_000
-_PAGES_A_SLICE = 200
+_ROWS_A_SLICE = 1_000
+_PAGES_A_SLICE = 100
 _SERIES_A_PAGE = 200
-_SLICE_S = 0.02
+_SLICE_S = 0.01
 
 
 def delete_before(
     connection: sqlite3.Connection, cutoff_ms: int, after_series: int
 ) -> tuple[int, int | None]:
-    """Delete values older than the cutoff for about 20 ms, starting behind a series id.
+    """Delete values older than the cutoff for about 10 ms, starting behind a series id.
 
     Returns the number deleted and the series id to go on behind, or None when all are done.
     """

@@ -34,8 +34,9 @@ Result = TypeVar("Result")
 
 # Of the time of the last commit; 0.3 to 1.2 were tried (benchmarks/README.md, write path).
 _PATIENCE = 0.8
-# An estimate: a slice of retention changes about as many pages.
-_PAGES_OF_A_CHORE = 500
+# An estimate on the safe side: a slice of retention changes some hundred pages.
+_PAGES_OF_A_CHORE = 1_000
+_NAP_S = 0.01
 
 
 class _Thread(Protocol):
@@ -80,8 +81,10 @@ class SqliteValueStore:
         self._connections = (copier, reader, writer)
         self._writer = ValueWriter(writer, max_keys=limits.keys_per_thing)
         self._reader = ValueReader(reader)
-        self._checkpointer = Checkpointer(writer, copier)
-        self._write_thread: BatchThread[WriteJob | _Chore] = BatchThread(
+        self._checkpointer = Checkpointer(
+            writer, copier, on_copied=lambda: self._write_thread.put(None)
+        )
+        self._write_thread: BatchThread[WriteJob | _Chore | None] = BatchThread(
             "thingstead-writer",
             self._write,
             max_batch=limits.waiting_values,
@@ -201,13 +204,17 @@ class SqliteValueStore:
         return future
 
     async def _do_chore(self, run: Callable[[sqlite3.Connection, ValueWriter], Result]) -> Result:
+        # A chore fills the log faster than it is copied. What came meanwhile is left to the
+        # writer to copy, so it must be little: without this, writes waited for seconds.
+        while self._checkpointer.is_busy:  # noqa: ASYNC110  # It ends in another thread.
+            await asyncio.sleep(_NAP_S)
         future: Future[Result] = self._loop.create_future()
         self._write_thread.put(_Chore(run, future))
         return await future
 
     # In the threads.
 
-    def _write(self, jobs: "list[WriteJob | _Chore]") -> None:
+    def _write(self, jobs: "list[WriteJob | _Chore | None]") -> None:
         writes = [job for job in jobs if isinstance(job, WriteJob)]
         if writes:
             self._checkpointer.note(self._writer.store(writes))
@@ -220,6 +227,7 @@ class SqliteValueStore:
                 except Exception as exc:  # noqa: BLE001  # Supervises the thread: one chore ends here.
                     chore.error = translated(exc)
                 self._loop.call_soon_threadsafe(self._finish_chore, chore)
+        self._checkpointer.settle()
 
     def _read(self, jobs: list[ReadJob]) -> None:
         self._reader.run(jobs)

@@ -29,9 +29,24 @@ def copier(path):
         yield connection
 
 
+class Count:
+    """Counts the calls of `append`, which takes nothing."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def append(self):
+        self.calls += 1
+
+
 @pytest.fixture
-def checkpointer(writer, copier):
-    return Checkpointer(writer, copier, pages=PAGES)
+def copied():
+    return Count()
+
+
+@pytest.fixture
+def checkpointer(writer, copier, copied):
+    return Checkpointer(writer, copier, pages=PAGES, on_copied=copied.append)
 
 
 def commit(writer, number):
@@ -80,7 +95,7 @@ def test_the_log_begins_anew_after_the_copy_and_the_writers_rest(
 ):
     copy_while_the_writer_goes_on(checkpointer, writer, path)
 
-    checkpointer.note(1)
+    checkpointer.settle()
     commit(writer, 6)
 
     assert pages_in_log(copier) < 12
@@ -98,11 +113,26 @@ def test_the_next_copy_is_asked_for_after_the_last_one_has_ended(checkpointer, w
     commit(writer, 0)
     checkpointer.note(PAGES)
     checkpointer._copy([None])
-    checkpointer.note(1)
+    checkpointer.settle()
 
     checkpointer.note(PAGES)
 
     assert waiting_jobs(checkpointer) == 2
+
+
+def test_it_is_busy_from_the_request_for_a_copy_until_the_writer_has_copied_the_rest(
+    checkpointer, copied
+):
+    busy = [checkpointer.is_busy]
+    checkpointer.note(PAGES)
+    busy.append(checkpointer.is_busy)
+    checkpointer._copy([None])
+    busy.append(checkpointer.is_busy)
+    checkpointer.settle()
+    busy.append(checkpointer.is_busy)
+
+    assert busy == [False, True, True, False]
+    assert copied.calls == 1
 
 
 def test_a_failed_copy_is_logged_and_tried_again(checkpointer, copier, writer, caplog):
@@ -110,7 +140,7 @@ def test_a_failed_copy_is_logged_and_tried_again(checkpointer, copier, writer, c
     copier.close()
 
     checkpointer._copy([None])
-    checkpointer.note(1)
+    checkpointer.settle()
     checkpointer.note(PAGES)
 
     assert "was not copied" in caplog.text
