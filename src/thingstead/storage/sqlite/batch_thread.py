@@ -21,24 +21,21 @@ _LONGEST_PATIENCE_S = 0.01
 class BatchThread(Generic[Job]):
     """Runs `work(jobs)` with every job put since the last run, in the order put.
 
-    With `patience`, a batch that follows a busy one waits up to that share of the time which
-    the last one took, until as many jobs have come as were just done and were waiting. Clients
+    What `work` returns is how many seconds the next batch may wait for company: until as many
+    jobs have come as were just done and were waiting, and not after a small batch. Clients
     that write again as soon as they are answered would otherwise fall into two groups, each
-    waiting for the other's flush to the disk: measured 33,000 instead of 19,000 durable writes
-    a second where a flush takes 1.2 ms. A single client never waits.
+    waiting for the other's flush to the disk.
     """
 
     def __init__(
         self,
         name: str,
-        work: Callable[[list[Job]], None],
+        work: Callable[[list[Job]], float],
         *,
         max_batch: int,
-        patience: float = 0.0,
     ) -> None:
         self._work = work
         self._max_batch = max_batch
-        self._patience = patience
         self._jobs: deque[Job] = deque()
         self._has_jobs = threading.Event()
         self._is_stopping = False
@@ -66,19 +63,17 @@ class BatchThread(Generic[Job]):
     def _run(self) -> None:
         jobs = self._jobs
         done = 0
-        took_s = 0.0
+        patience_s = 0.0
         while True:
             self._has_jobs.wait()
             self._has_jobs.clear()
             while jobs:
-                if done >= _CROWD:
-                    self._gather(done + len(jobs), took_s * self._patience)
+                if done >= _CROWD and patience_s > 0:
+                    self._gather(done + len(jobs), patience_s)
                 batch: list[Job] = []
                 while jobs and len(batch) < self._max_batch:
                     batch.append(jobs.popleft())
-                began = time.monotonic()
-                self._work(batch)
-                took_s = time.monotonic() - began
+                patience_s = self._work(batch)
                 done = len(batch)
             if self._is_stopping:
                 return

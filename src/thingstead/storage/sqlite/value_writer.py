@@ -6,6 +6,7 @@ of its batch are stored. If the commit itself fails, every request of the batch 
 """
 
 import sqlite3
+import time
 from asyncio import Future
 from dataclasses import dataclass, field
 
@@ -45,6 +46,8 @@ class ValueWriter:
         self._series: dict[ThingId, dict[str, int]] = {}
         self._series_count = 0
         self._touched: set[ThingId] = set()
+        self.flush_s = 0.0
+        """How long the last commit took."""
         self._sequence = 0
         self._data_version = -1
 
@@ -70,7 +73,9 @@ class ValueWriter:
             self._connection.execute(
                 "UPDATE counter SET value = ? WHERE name = 'sequence'", (self._sequence,)
             )
+            began = time.monotonic()
             self._connection.execute("COMMIT")
+            self.flush_s = time.monotonic() - began
             return self._sequence - sequence_before + len(jobs) + 2
         except Exception as exc:  # noqa: BLE001  # Supervises the thread: one batch ends here.
             self._undo(sequence_before)

@@ -12,7 +12,8 @@ from thingstead.storage.sqlite.batch_thread import _CROWD, BatchThread
 class Work:
     """Notes its batches; may be held up."""
 
-    def __init__(self):
+    def __init__(self, patience_s=0.0):
+        self.patience_s = patience_s
         self.batches = []
         self.begun = threading.Event()
         self.gate = threading.Event()
@@ -23,6 +24,7 @@ class Work:
         self.gate.wait()
         self.batches.append(jobs)
         self.done.release()
+        return self.patience_s
 
 
 def test_jobs_that_gather_during_a_batch_become_the_next_one():
@@ -80,7 +82,7 @@ def test_stopping_a_thread_that_hangs_says_so():
 
 def crowded_thread(work, first_jobs):
     """Start a thread that would wait for ages, busy with its first jobs."""
-    thread = BatchThread("test", work, max_batch=1_000, patience=1e12)
+    thread = BatchThread("test", work, max_batch=1_000)
     for job in range(first_jobs):
         thread.put(job)
     thread.start()
@@ -89,7 +91,7 @@ def crowded_thread(work, first_jobs):
 
 
 def test_after_a_crowd_the_next_batch_waits_until_as_many_have_come(monkeypatch):
-    work, naps = Work(), itertools.count()
+    work, naps = Work(patience_s=1e12), itertools.count()
     late = [f"late {number}" for number in range(_CROWD)]
     clock = SimpleNamespace(
         monotonic=time.monotonic, sleep=lambda _seconds: thread.put(late[next(naps)])
@@ -107,7 +109,7 @@ def test_after_a_crowd_the_next_batch_waits_until_as_many_have_come(monkeypatch)
 
 
 def test_a_few_jobs_never_wait_for_more():
-    work = Work()
+    work = Work(patience_s=1e12)
     thread = crowded_thread(work, _CROWD - 1)
     thread.put("alone")
 
@@ -120,7 +122,7 @@ def test_a_few_jobs_never_wait_for_more():
 
 
 def test_stopping_does_not_wait_for_a_crowd():
-    work = Work()
+    work = Work(patience_s=1e12)
     thread = crowded_thread(work, _CROWD)
     thread.put("last")
 

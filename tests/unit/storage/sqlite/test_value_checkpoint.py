@@ -45,8 +45,10 @@ def copied():
 
 
 @pytest.fixture
-def checkpointer(writer, copier, copied):
-    return Checkpointer(writer, copier, pages=PAGES, on_copied=copied.append)
+def checkpointer(path, writer, copier, copied):
+    checkpointer = Checkpointer(path, writer, copier, pages=PAGES, on_copied=copied.append)
+    yield checkpointer
+    checkpointer.close()
 
 
 def commit(writer, number):
