@@ -22,8 +22,7 @@ from thingstead.features.values.retention import Retention
 from thingstead.features.values.service import Values
 from thingstead.kernel.budget import Rate
 from thingstead.kernel.clock import Clock, SystemClock
-from thingstead.kernel.errors import ThingsteadError
-from thingstead.kernel.ids import SystemIdSource
+from thingstead.kernel.ids import SystemIdSource, ThingId
 from thingstead.sealing.aesgcm import AESGCMSeal, load_or_create_key
 from thingstead.settings import LimitSettings, Settings
 from thingstead.storage.sqlite.core import CoreDatabase, open_core
@@ -110,7 +109,7 @@ async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
             ValueStoreLimits(
                 waiting_values=limits.waiting_values,
                 keys_per_thing=limits.keys_per_thing,
-                kept_rows=limits.kept_rows,
+                kept_bytes=limits.kept_bytes,
             ),
         )
         stack.push_async_callback(store.close)
@@ -124,7 +123,7 @@ async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
                 store,
                 bus,
                 clock,
-                limits=_write_limits(limits),
+                limits=_write_limits(settings),
                 rate=Rate(limits.writes_per_second, limits.write_burst),
             ),
             Magic(store, max_document_bytes=limits.document_bytes),
@@ -164,16 +163,22 @@ async def _watch_changes(platform: Platform) -> None:
 
 
 async def _purge_deleted(platform: Platform) -> None:
-    """Delete the values of things that were deleted, here or by the command line."""
+    """Delete the values of things that were deleted, here or by the command line.
+
+    Twice, some seconds apart: a write may have been under way when its thing was deleted.
+    """
     purge_list = platform.administration.core.purge_list
+    purged: set[ThingId] = set()
     while True:
         await asyncio.sleep(_PURGE_LOOK_S)
         try:
-            for thing_id in await purge_list.pending(_PURGE_PAGE):
+            pending = await purge_list.pending(_PURGE_PAGE)
+            for thing_id in pending:
                 await platform.retention.purge(thing_id)
-                await purge_list.done(thing_id)
-        except ThingsteadError as error:
-            # It is tried again in some seconds; what is deleted stays on the list.
+                if thing_id in purged:
+                    await purge_list.done(thing_id)
+            purged = set(pending) - purged
+        except Exception as error:  # noqa: BLE001  # Supervises the chore: it is tried again.
             _log.warning("deleted things were not purged: %s", error)
 
 
@@ -184,7 +189,7 @@ async def _sweep(platform: Platform) -> None:
             swept = await platform.retention.sweep()
             if swept.deleted_values:
                 _log.info("retention deleted %d values", swept.deleted_values)
-        except ThingsteadError as error:
+        except Exception as error:  # noqa: BLE001  # Supervises the chore: it is tried again.
             _log.warning("retention was interrupted: %s", error)
         await asyncio.sleep(_HOUSEKEEPING_S)
 
@@ -205,11 +210,16 @@ def _live_limits(limits: LimitSettings) -> LiveLimits:
     )
 
 
-def _write_limits(limits: LimitSettings) -> WriteLimits:
+def _write_limits(settings: Settings) -> WriteLimits:
+    limits = settings.limits
+    past_days = limits.past_days
+    if settings.retention_days > 0:
+        # What retention would delete within the hour is not acknowledged first.
+        past_days = min(past_days, settings.retention_days)
     return WriteLimits(
         values=limits.values_per_write,
         value_bytes=limits.value_bytes,
         document_bytes=limits.document_bytes,
-        past_days=limits.past_days,
+        past_days=past_days,
         future_hours=limits.future_hours,
     )

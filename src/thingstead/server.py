@@ -123,10 +123,17 @@ def http_server(
     """Return the HTTP server of a platform, not yet listening; it tells its URL when it is."""
     limits = settings.limits
     date = DateLine()
+    edge_limits = _edge_limits(settings)
     lane = None
     if settings.direct_lane:
-        lane = WriteLane(platform.things, platform.values, date, max_body_bytes=limits.write_bytes)
-    edge = Edge(limits=_edge_limits(settings), lane=lane, date=date)
+        lane = WriteLane(
+            platform.things,
+            platform.values,
+            date,
+            max_body_bytes=limits.write_bytes,
+            edge_limits=edge_limits,
+        )
+    edge = Edge(limits=edge_limits, lane=lane, date=date)
     return HTTPServer(
         Application(Router(all_routes(settings, platform))),
         edge,
@@ -209,7 +216,10 @@ def _edge_limits(settings: Settings) -> EdgeLimits:
         max_target_bytes=limits.target_bytes,
         max_head_bytes=limits.head_bytes,
         max_headers=limits.headers,
-        max_body_bytes=max(limits.write_bytes, limits.object_bytes),
+        # A description may be the largest of them; some blanks around it are forgiven.
+        max_body_bytes=max(
+            limits.write_bytes, limits.object_bytes, limits.document_bytes + V2Limits().slack_bytes
+        ),
         max_connections=limits.connections,
         max_connections_per_address=limits.connections_per_address,
         head_seconds=limits.head_seconds,

@@ -6,6 +6,7 @@ the file or the environment do too, because a misspelt setting that is silently 
 found at night.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,16 @@ from msgspec import Meta
 
 ENVIRONMENT_PREFIX = "THINGSTEAD_"
 FILE_NAME = "thingstead.toml"
+
+# Kubernetes describes a Service called "thingstead" to every pod of its namespace, our own among
+# them, by variables that begin like ours: THINGSTEAD_SERVICE_HOST, THINGSTEAD_SERVICE_PORT_HTTP,
+# THINGSTEAD_PORT_8000_TCP_ADDR, and THINGSTEAD_PORT=tcp://10.0.0.1:8000. They are no settings, and
+# refusing them would keep the server from starting wherever its Service has its name. Source:
+# Kubernetes, "Service", section "Environment variables".
+_OF_A_KUBERNETES_SERVICE = re.compile(r"service_.*|port_[0-9]+_.*")
+_KUBERNETES_PORT_SCHEMES = ("tcp://", "udp://", "sctp://")
+# The first may not be less than the second: what may be written must be able to wait.
+_NOT_BELOW = (("waiting_values", "values_per_write"),)
 
 _Count = Annotated[int, Meta(ge=1, le=2**31)]
 _Seconds = Annotated[int, Meta(ge=1, le=86_400)]
@@ -32,7 +43,7 @@ class LimitSettings:
     """Bounds; each refusal names the one that it met."""
 
     write_bytes: _Count = _described("Body of a write, in bytes.", 1024 * 1024, "413")
-    object_bytes: _Count = _described("Body of other calls, in bytes.", 64 * 1024, "413")
+    object_bytes: _Count = _described("Body of an activation, in bytes.", 64 * 1024, "413")
     document_bytes: _Count = _described(
         "A thing's description, and its settings, each in bytes of JSON.",
         16 * 1024,
@@ -66,9 +77,9 @@ class LimitSettings:
     waiting_values: _Count = _described(
         "Values that may wait to be stored before writes are answered with 503.", 10_000, "503"
     )
-    kept_rows: Annotated[int, Meta(ge=0, le=2**31)] = _described(
-        "Values kept in memory for repeated reads of the newest ones; 220 bytes each.",
-        150_000,
+    kept_bytes: Annotated[int, Meta(ge=0, le=2**40)] = _described(
+        "Memory for repeated reads of the newest values, about, in bytes; 0 keeps nothing.",
+        32 * 1024 * 1024,
         "the oldest are dropped",
     )
     target_bytes: _Count = _described("Request target (path and query), in bytes.", 4_096, "414")
@@ -134,7 +145,8 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str]) -
     `flags`: by setting name; those that are None were not given.
 
     Raises:
-        SettingsError: a value does not fit, or a name is unknown.
+        SettingsError: a value does not fit, a name is unknown, or two settings contradict
+            each other.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     from_environment = _environment_tree(environment)
@@ -155,7 +167,17 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str]) -
     settings = Settings(**merged, limits=LimitSettings(**limits))  # type: ignore[arg-type]
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise SettingsError("tls_cert and tls_key go together")
+    _refuse_contradictions(settings.limits)
     return settings
+
+
+def _refuse_contradictions(limits: LimitSettings) -> None:
+    for larger, smaller in _NOT_BELOW:
+        most, wanted = getattr(limits, larger), getattr(limits, smaller)
+        if most < wanted:
+            raise SettingsError(
+                f"limits.{larger} ({most}) must not be less than limits.{smaller} ({wanted})"
+            )
 
 
 def _from_file(path: Path) -> Callable[[str], str]:
@@ -178,7 +200,7 @@ def _environment_tree(environment: Mapping[str, str]) -> dict[str, object]:
             continue
         name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
         # Used by the test suite and the scripts, not by the server.
-        if name.startswith("test_"):
+        if name.startswith("test_") or _is_of_kubernetes(name, text):
             continue
         if name.startswith("limits_"):
             limits[name.removeprefix("limits_")] = text
@@ -187,6 +209,12 @@ def _environment_tree(environment: Mapping[str, str]) -> dict[str, object]:
         else:
             tree[name] = text
     return {**tree, "limits": limits} if limits else tree
+
+
+def _is_of_kubernetes(name: str, text: str) -> bool:
+    return _OF_A_KUBERNETES_SERVICE.fullmatch(name) is not None or (
+        name == "port" and text.startswith(_KUBERNETES_PORT_SCHEMES)
+    )
 
 
 def _file_tree(path: Path) -> dict[str, object]:

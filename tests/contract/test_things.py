@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from thingstead.features.things.model import Thing
+from thingstead.features.things.model import SealedToken, Thing
 from thingstead.kernel.ids import ProductId, ThingId, digest
 
 DAY_MS = 86_400_000
@@ -256,17 +256,30 @@ async def test_nothing_has_changed_at_first(core):
     assert not core.change_signal.has_changed()
 
 
-async def test_what_one_process_announces_another_notices_once(open_again, core):
+async def test_a_deletion_is_noticed_by_another_process_once(open_again, core, make):
+    thing = await make.thing("one")
     other = await open_again()
 
-    await core.change_signal.announce()
+    await core.things.delete_thing(thing.id, at_ms=4_000)
 
     assert other.change_signal.has_changed()
     assert not other.change_signal.has_changed()
 
 
-async def test_a_process_that_opens_later_has_missed_nothing(open_again, core):
-    await core.change_signal.announce()
+async def test_a_new_token_is_noticed_by_another_process(open_again, core, make):
+    thing = await make.thing("one")
+    other = await open_again()
+
+    await core.things.replace_token(
+        thing.id, SealedToken(b"new", b"sealed"), at_ms=4_000, old_expires_at_ms=5_000
+    )
+
+    assert other.change_signal.has_changed()
+
+
+async def test_a_process_that_opens_later_has_missed_nothing(open_again, core, make):
+    thing = await make.thing("one")
+    await core.things.delete_thing(thing.id, at_ms=4_000)
 
     later = await open_again()
 

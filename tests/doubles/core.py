@@ -11,9 +11,9 @@ class MemoryCore:
     def __init__(self) -> None:
         self.products = MemoryProductStore()
         self.purge_list = MemoryPurgeList()
-        self.things = MemoryThingStore(self.products, self.purge_list)
-        self.tags = MemoryTagStore(self.things)
         self._changes = ChangeCount()
+        self.things = MemoryThingStore(self.products, self.purge_list, self._changes)
+        self.tags = MemoryTagStore(self.things)
         self.change_signal = MemoryChangeSignal(self._changes)
 
     def twin(self) -> "MemoryCore":

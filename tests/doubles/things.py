@@ -35,7 +35,10 @@ class MemoryPurgeList:
 class MemoryThingStore:
     """Keeps things and tokens; `known` is what the store of tags looks at."""
 
-    def __init__(self, products: MemoryProductStore, purge_list: MemoryPurgeList) -> None:
+    def __init__(
+        self, products: MemoryProductStore, purge_list: MemoryPurgeList, changes: "ChangeCount"
+    ) -> None:
+        self._changes = changes
         self._products = products
         self._purge_list = purge_list
         self._tokens: dict[bytes, _KeptToken] = {}
@@ -97,6 +100,7 @@ class MemoryThingStore:
             if kept.thing_id == thing_id:
                 kept.expires_at_ms = min(kept.expires_at_ms or old_expires_at_ms, old_expires_at_ms)
         self._tokens[token.digest] = _KeptToken(thing_id, token)
+        self._changes.value += 1
         return True
 
     async def delete_thing(self, thing_id: ThingId, *, at_ms: int) -> bool:
@@ -104,6 +108,7 @@ class MemoryThingStore:
             return False
         self._tokens = {d: kept for d, kept in self._tokens.items() if kept.thing_id != thing_id}
         self._purge_list.note(thing_id, at_ms)
+        self._changes.value += 1
         return True
 
     def _add(self, thing: Thing, token: SealedToken) -> Thing:
@@ -128,9 +133,6 @@ class MemoryChangeSignal:
 
     def __post_init__(self) -> None:
         self._seen = self.shared.value
-
-    async def announce(self) -> None:
-        self.shared.value += 1
 
     def has_changed(self) -> bool:
         seen, self._seen = self._seen, self.shared.value

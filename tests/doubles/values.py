@@ -62,6 +62,9 @@ class MemoryValueStore:
         future.set_result(self._newest(thing_id, key, window))
         return future
 
+    async def check(self) -> None:
+        """Nothing can keep it from serving."""
+
     async def keys(self, thing_id: ThingId) -> list[str]:
         return sorted(self.kept.series.get(thing_id, ()))
 
@@ -101,7 +104,7 @@ class MemoryValueStore:
         documents = dict(self.kept.documents.get(write.thing_id, {}))
         for change in write.changes:
             before = json.loads(documents.get(change.name, "null"))
-            documents[change.name] = changed_document(before, change)
+            documents[change.name] = changed_document(before, [change])
         series = self.kept.series.get(write.thing_id, {})
         if len(series.keys() | {value.key for value in write.values}) > self._max_keys:
             raise TooManyKeysError("a thing may not have more keys")

@@ -95,6 +95,52 @@ def test_the_test_suite_s_variables_are_ignored(folder):
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("SERVICE_HOST", "10.0.0.1"),
+        ("SERVICE_PORT", "8000"),
+        ("SERVICE_PORT_HTTP", "8000"),
+        ("PORT", "tcp://10.0.0.1:8000"),
+        ("PORT", "udp://10.0.0.1:8000"),
+        ("PORT", "sctp://10.0.0.1:8000"),
+        ("PORT_8000_TCP", "tcp://10.0.0.1:8000"),
+        ("PORT_8000_TCP_PROTO", "tcp"),
+        ("PORT_8000_TCP_PORT", "8000"),
+        ("PORT_8000_TCP_ADDR", "10.0.0.1"),
+        ("PORT_53_UDP", "udp://10.0.0.1:53"),
+    ],
+)
+def test_what_kubernetes_says_of_a_service_of_our_name_is_ignored(folder, name, text):
+    settings = load(folder, "port = 8001", {f"THINGSTEAD_{name}": text})
+
+    assert settings == Settings(data=str(folder), port=8001)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("SERVICE", "x"),
+        ("SERVICES_HOST", "x"),
+        ("PORT_", "x"),
+        ("PORT_8000", "8000"),
+        ("PORT_HTTP_TCP", "8000"),
+        ("PORTS", "tcp://10.0.0.1:8000"),
+        ("PORT", "tcp:8000"),
+        ("PORT", "http://10.0.0.1:8000"),
+        ("LIMITS_SERVICE_HOST", "x"),
+    ],
+)
+def test_what_only_resembles_a_variable_of_kubernetes_stops_the_start(folder, name, text):
+    with pytest.raises(SettingsError, match=f"THINGSTEAD_{name}: "):
+        load(folder, environment={f"THINGSTEAD_{name}": text})
+
+
+def test_the_name_of_a_variable_of_kubernetes_is_unknown_in_the_file(folder):
+    with pytest.raises(SettingsError, match="service_host: there is no such setting"):
+        load(folder, 'service_host = "10.0.0.1"')
+
+
+@pytest.mark.parametrize(
     ("text", "environment", "name"),
     [
         ("prot = 1", {}, "prot"),
@@ -179,3 +225,45 @@ def test_certificate_and_key_go_together(folder, given):
 
 def test_a_certificate_with_its_key_is_accepted(folder):
     assert load(folder, tls_cert="a.pem", tls_key="a.key").tls_key == "a.key"
+
+
+CONTRADICTIONS = [("waiting_values", "values_per_write")]
+
+
+@pytest.mark.parametrize(("larger", "smaller"), CONTRADICTIONS)
+def test_limits_that_contradict_each_other_stop_the_start_with_both_names(folder, larger, smaller):
+    environment = {
+        f"THINGSTEAD_LIMITS_{larger.upper()}": "9",
+        f"THINGSTEAD_LIMITS_{smaller.upper()}": "10",
+    }
+
+    with pytest.raises(SettingsError, match=rf"{larger} \(9\).*{smaller} \(10\)"):
+        load(folder, environment=environment)
+
+
+@pytest.mark.parametrize(("larger", "smaller"), CONTRADICTIONS)
+def test_a_limit_may_be_as_large_as_the_one_it_contains(folder, larger, smaller):
+    settings = load(folder, f"[limits]\n{larger} = 10\n{smaller} = 10")
+
+    assert (getattr(settings.limits, larger), getattr(settings.limits, smaller)) == (10, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("waiting_values = 999", ("waiting_values", "values_per_write")),
+        ("values_per_write = 10_001", ("waiting_values", "values_per_write")),
+    ],
+)
+def test_a_limit_may_not_contradict_a_default_either(folder, text, names):
+    with pytest.raises(SettingsError, match=".*".join(names)):
+        load(folder, f"[limits]\n{text}")
+
+
+def test_limits_of_different_sources_may_not_contradict_each_other(folder):
+    with pytest.raises(SettingsError, match=r"waiting_values \(9\).*values_per_write \(10\)"):
+        load(
+            folder,
+            "[limits]\nvalues_per_write = 10",
+            {"THINGSTEAD_LIMITS_WAITING_VALUES": "9"},
+        )

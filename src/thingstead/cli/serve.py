@@ -98,6 +98,8 @@ def _set_up_logging(level: str) -> None:
     # uvicorn tells each start and stop in its own words; ours are enough.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # This one would print the parameters of statements.
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)
 
 
 def _tell(started: "Started", settings: "Settings", begun: float, *, as_json: bool) -> None:

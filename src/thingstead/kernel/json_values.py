@@ -38,6 +38,23 @@ def is_larger_than(value: object, max_bytes: int) -> bool:
     return compact_size(value) > max_bytes
 
 
+def has_more_parts_than(value: object, most: int) -> bool:
+    """Return whether a value has more members and items, at all depths, than `most`.
+
+    Looks at `most` of them at most, so that a large value is cheap to refuse.
+    """
+    waiting = [value]
+    parts = 0
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, (dict, list)):
+            parts += len(inner)
+            if parts > most:
+                return True
+            waiting.extend(inner.values() if isinstance(inner, dict) else inner)
+    return False
+
+
 def check_json(value: object, where: str, limits: JSONLimits, *, depth: int = 0) -> None:
     """Check a decoded value; `depth` is how many containers it stands in already.
 

@@ -22,6 +22,7 @@ from thingstead.kernel.json_values import JSONLimits
 from thingstead.kernel.names import MAX_NAME_CHARACTERS
 from thingstead.server import all_routes
 from thingstead.settings import ENVIRONMENT_PREFIX, LimitSettings, Settings
+from thingstead.storage.sqlite.value_writer import COMPARED_VALUES
 from thingstead.transports.http.openapi import openapi_document
 from thingstead.transports.http.refusals import status_of
 from thingstead.transports.http.v2.streams import LONGEST_KEEP_ALIVE_MS, SHORTEST_KEEP_ALIVE_MS
@@ -148,6 +149,9 @@ def limits_page() -> str:
             " | treated as the nearer bound |"
         ),
         "| Query parameters | 50 | 400 |",
+        "| Fields of a form, and their nesting | 10,000 and 8 levels | 400 |",
+        "| Path behind `$settings.` | 256 characters and 16 steps | 400 |",
+        f"| Values of one time that a repeat is looked for among | {COMPARED_VALUES:,} | stored |",
     ]
     return "\n".join(lines) + "\n"
 

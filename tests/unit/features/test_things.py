@@ -1,5 +1,7 @@
 """The rules of things: activation, tokens, what is remembered, and for how long."""
 
+import asyncio
+
 import pytest
 
 from doubles.clock import ManualClock
@@ -119,9 +121,28 @@ async def test_too_many_wrong_codes_make_an_address_wait(things, code):
             await things.activate("WRONG", None, address=HERE)
 
     with pytest.raises(TooManyRequestsError, match="60 wrong activation codes") as caught:
-        await things.activate(code, None, address=HERE)
+        await things.activate("WRONG", None, address=HERE)
 
     assert caught.value.retry_after_s == 2
+
+
+async def test_right_codes_sent_together_from_one_address_all_work(things, products, product):
+    count = LIMITS.bad_codes.burst + LIMITS.spare_look_ups.burst
+    (codes,) = [codes async for codes in products.create_codes(product.id, count)]
+
+    made = await asyncio.gather(*(things.activate(code, None, address=HERE) for code in codes))
+
+    assert len({new.thing.id for new in made}) == count
+
+
+async def test_a_token_looked_up_before_a_change_is_not_remembered_after_it(things, one):
+    looking = asyncio.create_task(things.resolve(one.token, address=HERE))
+    await asyncio.sleep(0)
+    things.forget()
+
+    await looking
+
+    assert things.known(one.token) is None
 
 
 async def test_an_address_that_waited_may_try_again(things, code, clock):

@@ -351,10 +351,14 @@ async def test_a_folder_in_place_of_the_file_is_refused(path):
 async def test_an_announcement_of_another_process_is_noticed(core, path):
     program = (
         "import asyncio, pathlib, sys\n"
+        "from thingstead.features.things.model import SealedToken\n"
         "from thingstead.storage.sqlite.core import open_core\n"
         "async def announce():\n"
         "    core = await open_core(pathlib.Path(sys.argv[1]))\n"
-        "    await core.change_signal.announce()\n"
+        "    product = await core.products.add_product('p', 'h', at_ms=1)\n"
+        "    token = SealedToken(b'd', b's')\n"
+        "    await core.things.add_thing(product.id, thing_id='t', token=token, at_ms=1)\n"
+        "    await core.things.delete_thing('t', at_ms=2)\n"
         "    await core.close()\n"
         "asyncio.run(announce())\n"
     )
@@ -374,12 +378,12 @@ async def test_a_file_that_cannot_be_looked_at_counts_as_changed(path):
     assert core.change_signal.has_changed()
 
 
-async def test_a_file_that_is_no_database_cannot_be_watched(database, tmp_path):
+async def test_a_file_that_is_no_database_cannot_be_watched(tmp_path):
     other = tmp_path / "letter.db"
     other.write_bytes(b"a letter to my aunt\n" * 500)
 
     with pytest.raises(DatabaseUnusableError):
-        SQLiteChangeSignal(database, other)
+        SQLiteChangeSignal(other)
 
 
 async def test_a_path_with_odd_characters_is_opened(tmp_path):

@@ -3,7 +3,9 @@
 import pytest
 
 from thingstead.features.values.model import Reading
-from thingstead.storage.newest_cache import NewestCache
+from thingstead.storage.newest_cache import NewestCache, weight_of
+
+BOUND = 100_000
 
 
 def reading(rows=1):
@@ -12,7 +14,7 @@ def reading(rows=1):
 
 @pytest.fixture
 def cache():
-    return NewestCache(100)
+    return NewestCache(BOUND)
 
 
 def keep(cache, thing_id, what, limit=1):
@@ -80,15 +82,25 @@ def test_a_look_up_that_found_nothing_leaves_nothing(cache):
     assert cache._slots == {}
 
 
-@pytest.mark.parametrize(("rows", "is_kept"), [(95, True), (96, False)])
-def test_no_more_rows_are_kept_than_may_be(cache, rows, is_kept):
-    keep(cache, "thing", reading(rows), limit=96)
+@pytest.mark.parametrize(("more", "is_kept"), [(0, True), (1, False)])
+def test_no_more_is_kept_than_may_be(more, is_kept):
+    cache = NewestCache(weight_of(reading(9)) - more)
 
-    assert (cache.get("thing", "t", 96) is not None) is is_kept
-    assert len(cache) <= 100
+    keep(cache, "thing", reading(9))
+
+    assert (cache.get("thing", "t", 1) is not None) is is_kept
+    assert len(cache) <= weight_of(reading(9))
 
 
-def test_the_thing_kept_longest_goes_first(cache):
+@pytest.mark.parametrize("value", ["x" * 8_000, ["x" * 8_000], {"a": "x" * 8_000}])
+def test_a_large_value_weighs_what_it_takes(value):
+    large = Reading("t", [(value, 1, None, None)])
+
+    assert weight_of(large) > 8_000 + weight_of(reading(1)) - 1_000
+
+
+def test_the_thing_kept_longest_goes_first():
+    cache = NewestCache(2 * weight_of(reading(40)))
     for number in range(3):
         keep(cache, f"thing-{number}", reading(40), limit=40)
 

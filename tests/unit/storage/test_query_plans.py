@@ -47,7 +47,6 @@ CALLS = {
     "delete_tag": lambda core: core.tags.delete_tag(ThingId("one"), "door"),
     "pending": lambda core: core.purge_list.pending(500),
     "done": lambda core: core.purge_list.done(ThingId("one")),
-    "announce": lambda core: core.change_signal.announce(),
 }
 
 

@@ -21,10 +21,14 @@ class LiveEvent:
     sequence: int
     entries: tuple[StoredValue | MagicEcho, ...]
     encodings: dict[str, bytes] = field(default_factory=dict, compare=False)
+    _weights: list[int] = field(default_factory=list, compare=False, repr=False)
 
     def weight(self) -> int:
-        """Return about how many bytes the event takes in a queue."""
-        return sum(80 + len(entry.key) + _weight(entry.value) for entry in self.entries)
+        """Return about how many bytes the event takes in a queue; weighed once for all."""
+        if not self._weights:
+            weight = sum(80 + len(entry.key) + _weight(entry.value) for entry in self.entries)
+            self._weights.append(weight)
+        return self._weights[0]
 
 
 def _weight(value: object) -> int:

@@ -1,25 +1,31 @@
 """Applying a change to a document: a pure function that every storage engine shares."""
 
 import json
+from collections.abc import Sequence
 
 from thingstead.features.magic.errors import InvalidSettingsError
 from thingstead.features.values.model import DocumentChange
 from thingstead.kernel.json_values import JSONLimits, check_json
 
 
-def changed_document(document: object | None, change: DocumentChange) -> str:
-    """Return the JSON text of the document after the change; the argument is not modified.
+def changed_document(document: object | None, changes: Sequence[DocumentChange]) -> str:
+    """Return the JSON text of the document after the changes; the argument is not modified.
+
+    The changes are applied in order, and what came of them is checked once: a request may
+    hold a thousand, and this runs while every other writer waits.
 
     Raises:
-        InvalidSettingsError: a step of the path runs through something that is no object, or
+        InvalidSettingsError: a step of a path runs through something that is no object, or
             the document would become too large or too deep.
     """
-    after = change.value if not change.path else _with(document, change)
+    after = document
+    for change in changes:
+        after = _with(after, change) if change.path else change.value
+    last = changes[-1]
     text = json.dumps(after, ensure_ascii=False, separators=(",", ":"))
-    if len(text.encode("utf-8")) > change.max_bytes:
-        raise InvalidSettingsError(f"{change.name}: more than {change.max_bytes} bytes of JSON")
-    if change.path:
-        check_json(after, change.name, JSONLimits())
+    if len(text.encode("utf-8")) > last.max_bytes:
+        raise InvalidSettingsError(f"{last.name}: more than {last.max_bytes} bytes of JSON")
+    check_json(after, last.name, JSONLimits())
     return text
 
 

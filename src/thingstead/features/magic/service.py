@@ -41,6 +41,8 @@ def change_of(incoming: IncomingValue, where: str, *, max_bytes: int) -> Documen
         return DocumentChange(GEO, (), point_of(value, incoming.geo, where), max_bytes)
     if incoming.value is ABSENT:
         raise InvalidSettingsError(f"{where}.value: missing")
+    if is_larger_than(value, max_bytes):
+        raise InvalidSettingsError(f"{where}.value: larger than {max_bytes} bytes of JSON")
     if key == SETTINGS:
         if not isinstance(value, dict):
             raise InvalidSettingsError(f"{where}.value: $settings takes an object")

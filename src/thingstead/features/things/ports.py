@@ -50,11 +50,17 @@ class ThingStore(Protocol):
     async def replace_token(
         self, thing_id: ThingId, token: SealedToken, *, at_ms: int, old_expires_at_ms: int
     ) -> bool:
-        """Add a token and let the earlier ones expire; return False when there is no such thing."""
+        """Add a token and let the earlier ones expire; return False when there is no such thing.
+
+        The change is announced to other processes in the same transaction.
+        """
         ...
 
     async def delete_thing(self, thing_id: ThingId, *, at_ms: int) -> bool:
-        """Delete the thing, its tokens and tags, and note its values for purging."""
+        """Delete the thing, its tokens and tags, and note its values for purging.
+
+        The change is announced to other processes in the same transaction.
+        """
         ...
 
 
@@ -71,11 +77,7 @@ class Seal(Protocol):
 
 
 class ChangeSignal(Protocol):
-    """Tells every process of the installation that cached things may be stale."""
-
-    async def announce(self) -> None:
-        """Make other processes drop what they know of things, within 50 ms on one machine."""
-        ...
+    """Tells that what a process remembers of things may be stale."""
 
     def has_changed(self) -> bool:
         """Return whether somebody announced since the last call; never blocks for long."""

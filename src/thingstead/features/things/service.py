@@ -61,6 +61,7 @@ class Things:
         self._clock = clock
         self._limits = limits
         self._known: dict[str, tuple[Thing, float]] = {}
+        self._generation = 0
         self._looked_at = float("-inf")
         self._bad_tokens: Budgets[str] = Budgets(limits.bad_tokens)
         self._bad_codes: Budgets[str] = Budgets(limits.bad_codes)
@@ -80,7 +81,10 @@ class Things:
         """
         # Taken before the look-up and given back on success, so that guesses sent together
         # do not all pass before the first has failed.
-        self._take(self._bad_codes, address, "wrong activation codes")
+        is_paid = self._bad_codes.take(address, self._clock.monotonic()) <= 0
+        if not is_paid:
+            # Right codes sent together from one address are let through a few at a time.
+            self._take_spare("wrong activation codes", self._bad_codes)
         known = normalised_code(code)
         new = self._new_secrets()
         thing = None
@@ -93,8 +97,11 @@ class Things:
                 at_ms=self._clock.now_ms(),
             )
         if thing is None:
+            if not is_paid:
+                raise self._too_many("wrong activation codes", self._bad_codes, address)
             raise InvalidActivationCodeError
-        self._bad_codes.give_back(address)
+        if is_paid:
+            self._bad_codes.give_back(address)
         return NewThing(thing, new.token)
 
     async def create(self, product_id: ProductId) -> NewThing | None:
@@ -128,13 +135,16 @@ class Things:
         if thing is not None:
             return thing
         found = None
+        generation = self._generation
         if is_token_shaped(token) and self._may_look_up(address):
             found = await self._store.thing_by_token(digest(token), at_ms=self._clock.now_ms())
         if found is None:
             if address is not None:
                 self._take(self._bad_tokens, address, "unknown thing tokens")
             raise ThingNotFoundError
-        self._remember(token, *found)
+        # What was looked up before a change must not be remembered after it.
+        if generation == self._generation:
+            self._remember(token, *found)
         return found[0]
 
     def look_for_changes(self) -> None:
@@ -145,6 +155,7 @@ class Things:
 
     def forget(self) -> None:
         """Forget every known token and tell the listeners."""
+        self._generation += 1
         self._known.clear()
         for listener in self._on_change:
             listener()
@@ -181,7 +192,7 @@ class Things:
         )
         if not replaced:
             raise ThingNotFoundError
-        await self._changed()
+        self.forget()
         return new.token
 
     async def delete(self, thing_id: ThingId) -> None:
@@ -192,11 +203,7 @@ class Things:
         """
         if not await self._store.delete_thing(thing_id, at_ms=self._clock.now_ms()):
             raise ThingNotFoundError
-        await self._changed()
-
-    async def _changed(self) -> None:
         self.forget()
-        await self._signal.announce()
 
     def _remember(self, token: str, thing: Thing, expires_at_ms: int | None) -> None:
         if len(self._known) >= self._limits.tokens_kept:
@@ -213,13 +220,23 @@ class Things:
         return self._spare.take(self._limits.spare_look_ups, now) <= 0
 
     def _take(self, budgets: Budgets[str], address: str, what: str) -> None:
-        wait = budgets.take(address, self._clock.monotonic())
-        if wait > 0:
-            per_minute = round(budgets.rate.per_second * 60)
-            raise TooManyRequestsError(
-                f"at most {per_minute} {what} in a minute from one address",
-                retry_after_s=int(wait) + 1,
-            )
+        if budgets.take(address, self._clock.monotonic()) > 0:
+            raise self._too_many(what, budgets, address)
+
+    def _take_spare(self, what: str, budgets: Budgets[str]) -> None:
+        rate = self._limits.spare_look_ups
+        if self._spare.take(rate, self._clock.monotonic()) > 0:
+            raise self._too_many(what, budgets, None)
+
+    def _too_many(
+        self, what: str, budgets: Budgets[str], address: str | None
+    ) -> TooManyRequestsError:
+        wait = 1.0 if address is None else budgets.wait(address, self._clock.monotonic())
+        per_minute = round(budgets.rate.per_second * 60)
+        return TooManyRequestsError(
+            f"at most {per_minute} {what} in a minute from one address",
+            retry_after_s=int(wait) + 1,
+        )
 
     def _new_secrets(self) -> "_Secrets":
         token = ThingToken(self._ids.token())

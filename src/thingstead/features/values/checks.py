@@ -24,7 +24,12 @@ from thingstead.features.values.model import (
 from thingstead.kernel.errors import InvalidBodyError, InvalidDateError
 from thingstead.kernel.ids import ThingId
 from thingstead.kernel.instants import parse_instant
-from thingstead.kernel.json_values import JSONLimits, check_json, is_larger_than
+from thingstead.kernel.json_values import (
+    JSONLimits,
+    check_json,
+    has_more_parts_than,
+    is_larger_than,
+)
 
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _KEYS_KEPT = 10_000
@@ -122,13 +127,14 @@ class WriteChecker:
         if value is ABSENT:
             raise InvalidValuesError(f"{where}: missing")
         try:
-            check_json(value, where, self._limits.json, depth=_DEPTH_OF_VALUE)
+            # Every part takes a byte, so a value with more parts is too large whatever they are.
+            if not has_more_parts_than(value, self._limits.value_bytes):
+                check_json(value, where, self._limits.json, depth=_DEPTH_OF_VALUE)
+                if not is_larger_than(value, self._limits.value_bytes):
+                    return
         except InvalidBodyError as exc:
             raise InvalidValuesError(exc.detail) from exc
-        if is_larger_than(value, self._limits.value_bytes):
-            raise InvalidValuesError(
-                f"{where}: larger than {self._limits.value_bytes} bytes of JSON"
-            )
+        raise InvalidValuesError(f"{where}: larger than {self._limits.value_bytes} bytes of JSON")
 
     def _change(self, member: IncomingValue, index: int) -> DocumentChange:
         where = f"values[{index}]"

@@ -47,6 +47,10 @@ class ValueStore(Protocol):
         """Return the document's value, or None when it was never set (or is null)."""
         ...
 
+    async def check(self) -> None:
+        """Raise what keeps values from being written or read, if anything does."""
+        ...
+
     def on_commit(self, listener: Committed) -> None:
         """Have the listener called after each commit; there is one listener at most."""
         ...

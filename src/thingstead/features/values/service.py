@@ -87,8 +87,8 @@ class Values:
         return await self._store.keys(thing_id)
 
     async def check(self) -> None:
-        """Raise what keeps values from being read, if anything does."""
-        await self._store.keys(ThingId(""))
+        """Raise what keeps values from being written or read, if anything does."""
+        await self._store.check()
 
     def _check_rate(self, thing_id: ThingId) -> None:
         wait = self._rates.take(thing_id, self._clock.monotonic())

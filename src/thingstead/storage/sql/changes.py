@@ -1,27 +1,20 @@
 """The counter by which one process tells the others that cached things may be stale.
 
-Only the counting stands here. How a process notices that the counter moved differs by engine:
+Counted in the transaction that makes the change, so that there is no moment in which one is
+done and not told. How a process notices that the counter moved differs by engine:
 `sqlite/changes.py` watches the file.
 """
 
 from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from thingstead.storage.sql.database import Database
 from thingstead.storage.sql.tables import CHANGES, INSTALLATION
 
 
-class SqlChangeCounter:
-    """Counts announced changes, for every process of the installation."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def increment(self) -> None:
-        """Count one more change; durable on return."""
-        statement = (
-            update(INSTALLATION)
-            .where(INSTALLATION.c.key == CHANGES)
-            .values(value=INSTALLATION.c.value + 1)
-        )
-        async with self._database.writing() as connection:
-            await connection.execute(statement)
+async def announce_change(connection: AsyncConnection) -> None:
+    """Count one more change, as part of the transaction."""
+    await connection.execute(
+        update(INSTALLATION)
+        .where(INSTALLATION.c.key == CHANGES)
+        .values(value=INSTALLATION.c.value + 1)
+    )

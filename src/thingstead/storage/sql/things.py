@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from thingstead.features.things.model import SealedToken, Thing
 from thingstead.kernel.ids import ProductId, ThingId
+from thingstead.storage.sql.changes import announce_change
 from thingstead.storage.sql.database import Database
 from thingstead.storage.sql.products import has_product
 from thingstead.storage.sql.purge import note_for_purging
@@ -127,6 +128,7 @@ class SqlThingStore:
             )
             await connection.execute(delete(THING_TOKEN).where(of_thing, expires_at_ms <= at_ms))
             await _add_token(connection, thing_id, token, at_ms)
+            await announce_change(connection)
         return True
 
     async def delete_thing(self, thing_id: ThingId, *, at_ms: int) -> bool:
@@ -138,6 +140,7 @@ class SqlThingStore:
             await connection.execute(delete(THING_TAG).where(THING_TAG.c.thing_id == thing_id))
             await connection.execute(delete(THING).where(THING.c.id == thing_id))
             await note_for_purging(connection, thing_id, at_ms)
+            await announce_change(connection)
         return True
 
 

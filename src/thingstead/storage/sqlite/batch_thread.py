@@ -5,11 +5,14 @@ next one gathers, so that one commit (or one wake-up of the event loop) serves m
 The event loop puts jobs and never waits; how many may wait is the caller's bound.
 """
 
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
+
+_log = logging.getLogger(__name__)
 
 Job = TypeVar("Job")
 
@@ -73,8 +76,12 @@ class BatchThread(Generic[Job]):
                 batch: list[Job] = []
                 while jobs and len(batch) < self._max_batch:
                     batch.append(jobs.popleft())
-                patience_s = self._work(batch)
                 done = len(batch)
+                try:
+                    patience_s = self._work(batch)
+                except Exception:  # noqa: BLE001  # Supervises the thread, which must not end.
+                    _log.exception("a batch of %d jobs failed", done)
+                    patience_s = 0.0
             if self._is_stopping:
                 return
 

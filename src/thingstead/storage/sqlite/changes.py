@@ -9,8 +9,6 @@ counter read. Knows nothing of what changed.
 import sqlite3
 from pathlib import Path
 
-from thingstead.storage.sql.changes import SqlChangeCounter
-from thingstead.storage.sql.database import Database
 from thingstead.storage.sql.tables import CHANGES
 from thingstead.storage.sqlite.failures import translated_errors
 
@@ -18,8 +16,7 @@ from thingstead.storage.sqlite.failures import translated_errors
 class SQLiteChangeSignal:
     """Watches the counter of changes in one file; `close` ends the watch."""
 
-    def __init__(self, database: Database, path: Path) -> None:
-        self._counter = SqlChangeCounter(database)
+    def __init__(self, path: Path) -> None:
         with translated_errors():
             # No waiting for locks, because `has_changed` runs on the event loop.
             self._watch = sqlite3.connect(
@@ -32,10 +29,6 @@ class SQLiteChangeSignal:
             except sqlite3.Error:
                 self._watch.close()
                 raise
-
-    async def announce(self) -> None:
-        """Make every process drop what it knows of things, this one included."""
-        await self._counter.increment()
 
     def has_changed(self) -> bool:
         """Return whether somebody announced since the last call.

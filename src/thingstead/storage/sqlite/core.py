@@ -131,7 +131,7 @@ async def open_core(path: Path) -> CoreDatabase:
     database = SQLiteDatabase(path)
     try:
         await database.check()
-        signal = await asyncio.to_thread(SQLiteChangeSignal, database, path)
+        signal = await asyncio.to_thread(SQLiteChangeSignal, path)
     except BaseException:
         await database.close()
         raise

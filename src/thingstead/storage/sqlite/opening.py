@@ -20,6 +20,7 @@ from thingstead.storage.migrations.migrate import Schema, is_current, sqlite_rev
 from thingstead.storage.sqlite.failures import DatabaseUnusableError, translated_errors
 
 BUSY_TIMEOUT_S = 5.0
+_OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 _INCREMENTAL = 2  # what `PRAGMA auto_vacuum` reads back
 # A commit writes whole pages to the log, and 64 values of 64 things touch 64 pages: half the
 # page is a quarter less time for a durable batch (benchmarks/README.md, write path).
@@ -38,6 +39,11 @@ def prepare_file(path: Path, schema: Schema) -> None:
         StoreUnavailableError: it cannot be opened, or is locked for too long.
         StorageFullError: the disk is full.
     """
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise DatabaseUnusableError(
+            f"SQLite {sqlite3.sqlite_version} is older than"
+            f" {'.'.join(map(str, _OLDEST_SQLITE))}; use a newer Python"
+        )
     try:
         with translated_errors():
             _create(path)

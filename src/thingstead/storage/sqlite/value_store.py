@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from thingstead.features.values.model import Appended, Reading, Window, Write
 from thingstead.features.values.ports import Committed
-from thingstead.kernel.errors import OverloadedError, ThingsteadError
+from thingstead.kernel.errors import OverloadedError, StoreUnavailableError, ThingsteadError
 from thingstead.kernel.ids import ThingId
 from thingstead.storage.newest_cache import NewestCache, Slot
 from thingstead.storage.sqlite import value_retention
@@ -40,6 +40,8 @@ _PATIENCE = 0.8
 # An estimate: a slice of retention changes some hundred pages.
 _PAGES_OF_A_CHORE = 300
 _NAP_S = 0.01
+_CHECK_S = 5.0
+_LOG_EVERY_S = 1.0
 
 
 class _Thread(Protocol):
@@ -54,7 +56,7 @@ class ValueStoreLimits:
     waiting_values: int = 10_000
     waiting_reads: int = 10_000
     keys_per_thing: int = 1_000
-    kept_rows: int = 150_000
+    kept_bytes: int = 32 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ class _Chore:
 
     run: Callable[[sqlite3.Connection, ValueWriter], object]
     future: "Future[Any]"
+    pages: int
     result: object = None
     error: ThingsteadError | None = None
 
@@ -95,7 +98,9 @@ class SqliteValueStore:
         self._read_thread: BatchThread[ReadJob] = BatchThread(
             "thingstead-reader", self._read, max_batch=256
         )
-        self._kept = NewestCache(limits.kept_rows)
+        self._kept = NewestCache(limits.kept_bytes)
+        self._logged_at = float("-inf")
+        self._unlogged = 0
         self._waiting_values = 0
         self._waiting_reads = 0
         self._committed: Committed | None = None
@@ -117,10 +122,12 @@ class SqliteValueStore:
             thread.start()
         return store
 
-    async def close(self, timeout_s: float = 8.0) -> None:
+    async def close(self, timeout_s: float = 4.0) -> None:
         """Commit what was queued, end the threads, and close the file."""
+        end = self._loop.time() + timeout_s
         for thread in self._threads():
-            if not await self._loop.run_in_executor(None, thread.stop, timeout_s):
+            patience_s = max(0.0, end - self._loop.time())
+            if not await self._loop.run_in_executor(None, thread.stop, patience_s):
                 _log.error("a storage thread did not end in time")
                 return
         # What the threads handed back before they ended is on the loop's list by now.
@@ -176,6 +183,15 @@ class SqliteValueStore:
         """Return the document's value, or None when it was never set."""
         return await self._look_up(lambda reader: reader.document(thing_id, name))
 
+    async def check(self) -> None:
+        """Raise what keeps the threads from serving, if anything does."""
+        try:
+            async with asyncio.timeout(_CHECK_S):
+                await self._look_up(lambda reader: reader.keys(ThingId("")))
+                await self._put_chore(lambda db, _: db.execute("SELECT 1").fetchall(), 0)
+        except TimeoutError as exc:
+            raise StoreUnavailableError(f"no answer for {_CHECK_S:g} s") from exc
+
     async def delete_before(self, cutoff_ms: int, after_series: int) -> tuple[int, int | None]:
         """Delete a slice of what is older; see `value_retention.delete_before`."""
         return await self._do_chore(
@@ -211,9 +227,14 @@ class SqliteValueStore:
         # writer to copy, so it must be little: without this, writes waited for seconds.
         while self._checkpointer.is_busy:  # noqa: ASYNC110  # It ends in another thread.
             await asyncio.sleep(_NAP_S)
+        return await self._put_chore(run, _PAGES_OF_A_CHORE)
+
+    def _put_chore(
+        self, run: Callable[[sqlite3.Connection, ValueWriter], Result], pages: int
+    ) -> "Future[Result]":
         future: Future[Result] = self._loop.create_future()
-        self._write_thread.put(_Chore(run, future))
-        return await future
+        self._write_thread.put(_Chore(run, future, pages))
+        return future
 
     # In the threads.
 
@@ -226,7 +247,7 @@ class SqliteValueStore:
             if isinstance(chore, _Chore):
                 try:
                     chore.result = chore.run(self._connection, self._writer)
-                    self._checkpointer.note(_PAGES_OF_A_CHORE)
+                    self._checkpointer.note(chore.pages)
                 except Exception as exc:  # noqa: BLE001  # Supervises the thread: one chore ends here.
                     chore.error = translated(exc)
                 self._loop.call_soon_threadsafe(self._finish_chore, chore)
@@ -257,10 +278,19 @@ class SqliteValueStore:
             _settle(job.future, job.appended, job.error)
         failure = jobs[0].error
         if failure is not None and failure.__cause__ is not None:
-            _log.error("%d writes were not stored", len(jobs), exc_info=failure.__cause__)
+            self._log_failure(len(jobs), failure.__cause__)
+
+    def _log_failure(self, number: int, cause: BaseException) -> None:
+        """Log what was not stored; once a second, or a full disk would fill up with it."""
+        self._unlogged += number
+        now = self._loop.time()
+        if now - self._logged_at >= _LOG_EVERY_S:
+            _log.error("%d writes were not stored: %s", self._unlogged, cause)
+            self._logged_at, self._unlogged = now, 0
 
     def _finish_chore(self, chore: _Chore) -> None:
-        self._kept.clear()
+        if chore.pages:
+            self._kept.clear()
         _settle(chore.future, chore.result, chore.error)
 
     def _finish_reads(self, jobs: list[ReadJob]) -> None:

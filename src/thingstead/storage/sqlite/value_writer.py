@@ -5,6 +5,7 @@ before anything of it is written, so a refused request leaves nothing behind, wh
 of its batch are stored. If the commit itself fails, every request of the batch fails.
 """
 
+import logging
 import sqlite3
 import time
 from asyncio import Future
@@ -12,13 +13,16 @@ from dataclasses import dataclass, field
 
 from thingstead.features.magic.documents import changed_document
 from thingstead.features.values.errors import TooManyKeysError
-from thingstead.features.values.model import Appended, NewValue, Write
+from thingstead.features.values.model import Appended, DocumentChange, NewValue, Write
 from thingstead.kernel.errors import ThingsteadError
 from thingstead.kernel.ids import ThingId
 from thingstead.storage.sqlite.failures import translated
 from thingstead.storage.sqlite.value_codec import Column, from_column, to_column
 
 _SERIES_KEPT = 200_000
+COMPARED_VALUES = 2_000
+
+_log = logging.getLogger(__name__)
 
 Row = tuple[int, int, int, Column, float | None, float | None]
 
@@ -70,9 +74,7 @@ class ValueWriter:
                     job.error = exc
             if rows:
                 self._connection.executemany(_INSERT, rows)
-            self._connection.execute(
-                "UPDATE counter SET value = ? WHERE name = 'sequence'", (self._sequence,)
-            )
+            self._keep_sequence()
             began = time.monotonic()
             self._connection.execute("COMMIT")
             self.flush_s = time.monotonic() - began
@@ -88,21 +90,35 @@ class ValueWriter:
         """Forget the series ids of a thing whose series were deleted."""
         self._series_count -= len(self._series.pop(thing_id, ()))
 
+    def _keep_sequence(self) -> None:
+        moved = self._connection.execute(
+            "UPDATE counter SET value = ?1 WHERE name = 'sequence' AND value <= ?1",
+            (self._sequence,),
+        )
+        if moved.rowcount != 1:
+            raise sqlite3.DatabaseError("the sequence would go backwards")
+
     def _notice_other_writers(self) -> None:
         """Read anew what another process (the command line) may have changed."""
         (data_version,) = self._connection.execute("PRAGMA data_version").fetchone()
         if data_version != self._data_version:
-            self._data_version = data_version
             self._series.clear()
             self._series_count = 0
             (self._sequence,) = self._connection.execute(
                 "SELECT value FROM counter WHERE name = 'sequence'"
             ).fetchone()
+            # Last, so that a look-up that failed is made again.
+            self._data_version = data_version
 
     def _undo(self, sequence: int) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error as exc:
+            # The next batch cannot begin, fails as this one did, and comes here again.
+            _log.error("a failed transaction could not be rolled back: %s", exc)
         self._sequence = sequence
+        self._data_version = -1
         # Ids given out in the transaction that failed will be given out again.
         for thing_id in self._touched:
             self.forget(thing_id)
@@ -139,43 +155,55 @@ class ValueWriter:
         self._connection.executemany(_INSERT, rows)
         rows.clear()
         repeats: list[int] = []
+        stored: dict[tuple[int, int], set[object]] = {}
         for index, value in enumerate(write.values):
             row = _row(known[value.key], value, self._sequence + 1)
-            if value.has_own_time and self._is_stored(row):
-                repeats.append(index)
-                continue
+            if value.has_own_time:
+                same_time = stored.get(row[:2])
+                if same_time is None:
+                    same_time = stored[row[:2]] = self._stored_at(row)
+                # 1 and 1.0 are equal in Python, but not the same JSON type.
+                what = (type(row[3]), *row[3:])
+                if what in same_time:
+                    repeats.append(index)
+                    continue
+                same_time.add(what)
             self._connection.execute(_INSERT, row)
             self._sequence += 1
         if write.changes and len(repeats) == len(write.values):
             self._sequence += 1
         return Appended(self._sequence, frozenset(repeats))
 
-    def _is_stored(self, row: Row) -> bool:
-        stored = self._connection.execute(
-            "SELECT value, lat, long FROM value WHERE series_id = ? AND at_ms = ?", row[:2]
+    def _stored_at(self, row: Row) -> set[object]:
+        """Return what is stored of the row's series at its time, the newest of it at least.
+
+        A device whose clock stands still gives all its values one time; looking through all
+        of them would make each of its writes slower than the last, for everybody.
+        """
+        found = self._connection.execute(
+            "SELECT value, lat, long FROM value WHERE series_id = ? AND at_ms = ?"
+            " ORDER BY sequence DESC LIMIT ?",
+            (*row[:2], COMPARED_VALUES),
         )
-        # 1 and 1.0 are equal in Python, but not the same JSON type.
-        return any(
-            type(value) is type(row[3]) and (value, lat, long) == row[3:]
-            for value, lat, long in stored
-        )
+        return {(type(value), value, lat, long) for value, lat, long in found}
 
     def _documents_after(self, write: Write) -> dict[str, str]:
         """Return the texts of the changed documents; later changes see earlier ones."""
-        texts: dict[str, str] = {}
+        changes: dict[str, list[DocumentChange]] = {}
         for change in write.changes:
-            text = texts.get(change.name)
-            if text is None:
-                found = self._connection.execute(
-                    "SELECT value FROM document WHERE thing_id = ? AND name = ?",
-                    (write.thing_id, change.name),
-                ).fetchone()
-                text = found[0] if found else "null"
-            texts[change.name] = changed_document(from_column(text.encode("utf-8")), change)
+            changes.setdefault(change.name, []).append(change)
+        texts: dict[str, str] = {}
+        for name, of_name in changes.items():
+            found = self._connection.execute(
+                "SELECT value FROM document WHERE thing_id = ? AND name = ?",
+                (write.thing_id, name),
+            ).fetchone()
+            before = from_column(found[0].encode("utf-8")) if found else None
+            texts[name] = changed_document(before, of_name)
         return texts
 
     def _load_series(self, thing_id: ThingId) -> dict[str, int]:
-        if self._series_count >= _SERIES_KEPT:
+        while self._series_count >= _SERIES_KEPT:
             self.forget(next(iter(self._series)))
         found = self._connection.execute(
             "SELECT key, id FROM series WHERE thing_id = ?", (thing_id,)

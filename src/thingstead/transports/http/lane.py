@@ -16,7 +16,12 @@ from thingstead.features.values.service import Values
 from thingstead.kernel.errors import StoreUnavailableError, ThingsteadError
 from thingstead.transports.http.answers import Answer, created, refusal
 from thingstead.transports.http.app import heads
-from thingstead.transports.http.protocol import DateLine, LaneConnection, status_line
+from thingstead.transports.http.protocol import (
+    DateLine,
+    EdgeLimits,
+    LaneConnection,
+    status_line,
+)
 from thingstead.transports.wire.json_bodies import decode_write
 
 _START = b"POST /v2/things/"
@@ -51,12 +56,25 @@ class WriteLane:
     """Takes plain writes straight from a connection to `Values.submit`."""
 
     def __init__(
-        self, things: Things, values: Values, date: DateLine, *, max_body_bytes: int
+        self,
+        things: Things,
+        values: Values,
+        date: DateLine,
+        *,
+        max_body_bytes: int,
+        edge_limits: EdgeLimits,
     ) -> None:
         self._things = things
         self._values = values
         self._date = date
         self._max_body_bytes = max_body_bytes
+        # Heads that the edge would refuse go the ordinary way, where it does.
+        self._max_headers = edge_limits.max_headers
+        self._longest_head = min(
+            _LONGEST_HEAD, edge_limits.max_head_bytes - _HEAD_START - len(_HEAD_END)
+        )
+        if edge_limits.max_target_bytes < _TOKEN_END - len(b"POST "):
+            self._longest_head = -1
         self._lengths: dict[bytes, int] = {}
         self._created = _Rendered(created("created"))
 
@@ -66,6 +84,9 @@ class WriteLane:
             return False
         end = data.find(_HEAD_END, _HEAD_START)
         if end < 0:
+            return False
+        # What is remembered must be small, because anybody may send it.
+        if end - _HEAD_START > self._longest_head:
             return False
         # Clients repeat their header fields, so what they mean is looked up.
         fields = data[_HEAD_START:end]
@@ -103,6 +124,8 @@ class WriteLane:
     def _judge(self, fields: bytes) -> int:
         """Return the length of the body that the fields announce, or `_NOT_MINE`."""
         length = _body_length(fields)
+        if fields.count(b"\r\n") + 1 > self._max_headers:
+            length = _NOT_MINE
         if length > self._max_body_bytes:
             length = _NOT_MINE
         if len(self._lengths) >= _HEADS_KEPT:
@@ -112,8 +135,6 @@ class WriteLane:
 
 
 def _body_length(fields: bytes) -> int:
-    if len(fields) > _LONGEST_HEAD:
-        return _NOT_MINE
     seen: dict[bytes, bytes] = {}
     for line in fields.split(b"\r\n"):
         found = _FIELD.fullmatch(line)

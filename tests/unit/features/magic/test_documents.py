@@ -13,7 +13,7 @@ from thingstead.kernel.errors import InvalidBodyError
 
 def after(document, value, *path, max_bytes=16_384):
     return json.loads(
-        changed_document(document, DocumentChange("$settings", path, value, max_bytes))
+        changed_document(document, [DocumentChange("$settings", path, value, max_bytes)])
     )
 
 
@@ -72,7 +72,7 @@ def test_the_document_before_the_change_is_not_modified():
 def test_the_text_is_compact_and_not_escaped():
     change = DocumentChange("$settings", (), {"\u00fc": [1, 1.0]}, 99)
 
-    assert changed_document(None, change) == '{"\u00fc":[1,1.0]}'
+    assert changed_document(None, [change]) == '{"\u00fc":[1,1.0]}'
 
 
 def test_a_document_may_fill_its_limit_in_bytes_and_no_more():

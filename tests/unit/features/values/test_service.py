@@ -125,10 +125,10 @@ async def test_the_store_is_checked_by_reading_from_it(rig):
 
 
 async def test_a_store_that_cannot_be_read_fails_the_check(rig, monkeypatch):
-    async def keys(thing_id):
+    async def check():
         raise StoreUnavailableError
 
-    monkeypatch.setattr(rig.store, "keys", keys)
+    monkeypatch.setattr(rig.store, "check", check)
 
     with pytest.raises(StoreUnavailableError):
         await rig.values.check()

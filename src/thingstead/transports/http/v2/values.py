@@ -1,6 +1,7 @@
 """Writing values and reading them back (`thethings-v2.md` 3.2 to 3.6 and 4)."""
 
 from thingstead.features.magic.service import DESCRIPTION, Magic
+from thingstead.features.things.model import Thing
 from thingstead.features.things.service import Things
 from thingstead.features.values.model import Reading, Window
 from thingstead.features.values.service import Values, window_limit
@@ -117,21 +118,22 @@ class ValueHandlers:
             ),
         ]
 
+    async def _thing(self, request: Request) -> Thing:
+        return await self._things.resolve(request.arguments["thing_token"], address=request.address)
+
     async def write(self, request: Request) -> Answer:
         """Store values; the answer is sent after the durable commit."""
-        thing = await self._things.resolve(
-            request.arguments["thing_token"], address=request.address
-        )
+        await self._thing(request)
         is_broadcast = request.query.get("broadcast", "true").lower() not in {"false", "0"}
         incoming = await read_write(request, self._limits.write_bytes)
+        # A body may take half an hour to arrive, and the thing may be gone by then.
+        thing = await self._thing(request)
         await self._values.submit(thing, incoming, is_broadcast=is_broadcast)
         return _CREATED
 
     async def read(self, request: Request) -> Answer:
         """Answer a bare array, newest first; one static member for a magic resource."""
-        thing = await self._things.resolve(
-            request.arguments["thing_token"], address=request.address
-        )
+        thing = await self._thing(request)
         key = request.arguments["key"]
         if key.startswith("$"):
             return Answer(200, encode_static(key, await self._magic.read(thing.id, key)))
@@ -140,34 +142,28 @@ class ValueHandlers:
 
     async def list_resources(self, request: Request) -> Answer:
         """Answer the names in alphabetical order."""
-        thing = await self._things.resolve(
-            request.arguments["thing_token"], address=request.address
-        )
+        thing = await self._thing(request)
         keys = await self._values.keys(thing.id)
         return json_answer({"status": "success", "resources": keys})
 
     async def read_all(self, request: Request) -> Answer:
         """Answer `[{"key":…,"values":[…]}]`, bounded as a whole."""
-        thing = await self._things.resolve(
-            request.arguments["thing_token"], address=request.address
-        )
+        thing = await self._thing(request)
         window = Window(limit=window_limit(request.query.get("limit")))
         parts: list[bytes] = []
-        size = 0
+        size = 1
         for key in await self._values.keys(thing.id):
             reading = await self._values.read(thing.id, key, window)
             if reading.rows:
                 parts.append(_resource(reading))
-                size += len(parts[-1])
+                size += len(parts[-1]) + 1
             if size > self._limits.answer_bytes:
                 raise ResponseTooLargeError(f"more than {self._limits.answer_bytes} bytes")
         return Answer(200, b"[" + b",".join(parts) + b"]")
 
     async def read_description(self, request: Request) -> Answer:
         """Answer an array of one, or an empty one when there is no description."""
-        thing = await self._things.resolve(
-            request.arguments["thing_token"], address=request.address
-        )
+        thing = await self._thing(request)
         description = await self._magic.description(thing.id)
         if description is None:
             return Answer(200, b"[]")
@@ -175,11 +171,10 @@ class ValueHandlers:
 
     async def write_description(self, request: Request) -> Answer:
         """Replace the whole description."""
-        thing = await self._things.resolve(
-            request.arguments["thing_token"], address=request.address
-        )
+        await self._thing(request)
         limit = self._limits.document_bytes + self._limits.slack_bytes
         change = self._magic.description_change(await read_json(request, limit))
+        thing = await self._thing(request)
         await self._values.submit_change(thing, change)
         return success("updated")
 
