@@ -3,7 +3,7 @@
 import pytest
 import pytest_asyncio
 
-from support.wire import request, values
+from support.wire import compact, request, values
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -336,3 +336,15 @@ async def test_a_thing_that_writes_too_fast_is_told_when_to_go_on(server, wire):
     assert refused is not None
     assert refused.message.startswith("Too Many Requests: at most 100 writes of one thing")
     assert int(refused.get("Retry-After")) >= 1
+
+
+async def test_a_body_that_arrives_after_its_thing_was_deleted_is_refused(server, wire, token):
+    body = compact(values(("k", 1)))
+    head = f"POST /v2/things/{token} HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n"
+    await wire.send(head.encode() + body[:5])
+    thing = await server.platform.things.resolve(token, address=None)
+    await server.platform.things.delete(thing.id)
+
+    await wire.send(body[5:])
+
+    assert (await wire.read()).status == 404

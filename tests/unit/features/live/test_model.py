@@ -42,3 +42,16 @@ def test_encodings_do_not_make_two_events_differ():
     encoded.encodings["json"] = b"[]"
 
     assert encoded == event(StoredValue("a", 1, 0))
+
+
+def test_an_event_is_weighed_once_for_all_its_subscribers(monkeypatch):
+    weighed = []
+    monkeypatch.setattr(
+        "thingstead.features.live.model._weight", lambda value: weighed.append(value) or 1
+    )
+    event = LiveEvent("thing", 1, (StoredValue("t", 1, 1),))
+
+    weights = {event.weight() for _ in range(3)}
+
+    assert len(weights) == 1
+    assert weighed == [1]
