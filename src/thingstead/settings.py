@@ -45,11 +45,13 @@ class LimitSettings:
     write_bytes: _Count = _described("Body of a write, in bytes.", 1024 * 1024, "413")
     object_bytes: _Count = _described("Body of an activation, in bytes.", 64 * 1024, "413")
     document_bytes: _Count = _described(
-        "A thing's description, and its settings, each in bytes of JSON.",
+        "A thing's description and its settings, each in bytes of JSON, and the body of a tag.",
         16 * 1024,
         "413 for a description, 400 for settings",
     )
-    answer_bytes: _Count = _described("Largest answer to a read, in bytes.", 4 * 1024 * 1024, "413")
+    answer_bytes: _Count = _described(
+        "Largest answer of all_resources, in bytes.", 4 * 1024 * 1024, "413"
+    )
     values_per_write: _Count = _described("Values in one write.", 1_000, "400")
     value_bytes: _Count = _described("One value, in bytes of JSON.", 8 * 1024, "400")
     keys_per_thing: _Count = _described("Different resource keys of a thing.", 1_000, "400")

@@ -34,6 +34,8 @@ def decode_write(body: bytes) -> IncomingWrite:
     """
     try:
         incoming = _write_decoder.decode(body)
+        # How deep msgspec goes differs between versions of Python; counting may go less deep.
+        colons = _colons_of_write(incoming)
     except msgspec.ValidationError as exc:
         raise InvalidValuesError(what_and_where(exc)) from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
@@ -41,7 +43,7 @@ def decode_write(body: bytes) -> IncomingWrite:
     # Every member costs one colon. If the colons of the text are all accounted for by what
     # was decoded, no member can have been sent twice; otherwise (unknown members, escapes,
     # null for an optional member, a real repetition) the slow way decides.
-    if b"\\" in body or body.count(b":") != _colons_of_write(incoming):
+    if b"\\" in body or body.count(b":") != colons:
         refuse_repeated_members(body)
     return incoming
 

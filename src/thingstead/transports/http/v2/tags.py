@@ -44,7 +44,7 @@ def tag_routes(things: Things, tags: Tags, limits: V2Limits) -> list[Route]:
             address,
             "Add a tag; adding it twice is the same as once",
             add_tags,
-            statuses=(201, 400, 404),
+            statuses=(201, 400, 404, 413),
             body_example={"name": "roof"},
             answer_example={"status": "created", "message": "tag added", "_id": "roof"},
         ),

@@ -44,7 +44,7 @@ def thing_routes(things: Things, limits: V2Limits) -> list[Route]:
             "/v2/things",
             "Activate a thing with an activation code, which is used up",
             activate,
-            statuses=(201, 400, 429),
+            statuses=(201, 400, 413, 429),
             body_example={"activationCode": "0123456789ABCDEFGHJK"},
             answer_example={
                 "status": "created",
