@@ -21,7 +21,7 @@ from statistics import median
 from support import fleet, load, machine, processes, report, servers, steady
 from thingstead.features.values.model import NewValue, Window, Write
 from thingstead.kernel.ids import ThingId
-from thingstead.storage.sqlite.value_store import SqliteValueStore, ValueStoreLimits
+from thingstead.storage.sqlite.value_store import SQLiteValueStore, ValueStoreLimits
 
 _SMALL_VALUES = 100_000
 _WRITERS = 64
@@ -175,9 +175,9 @@ async def _compare(
 
 
 @contextlib.asynccontextmanager
-async def _opened(data: Path) -> AsyncIterator[SqliteValueStore]:
+async def _opened(data: Path) -> AsyncIterator[SQLiteValueStore]:
     # Nothing is kept in memory for repeated reads: the file is what is measured.
-    store = await SqliteValueStore.open(data / "values.db", ValueStoreLimits(kept_bytes=0))
+    store = await SQLiteValueStore.open(data / "values.db", ValueStoreLimits(kept_bytes=0))
     try:
         yield store
     finally:
@@ -185,7 +185,7 @@ async def _opened(data: Path) -> AsyncIterator[SqliteValueStore]:
 
 
 async def _read(
-    store: SqliteValueStore, things: list[ThingId], number: int, draw: random.Random
+    store: SQLiteValueStore, things: list[ThingId], number: int, draw: random.Random
 ) -> list[float]:
     """Read one after the other; return what each took, in ms, with both hand-overs."""
     latencies: list[float] = []
@@ -201,7 +201,7 @@ async def _read(
 
 
 async def _write(
-    store: SqliteValueStore, things: list[ThingId], number: int
+    store: SQLiteValueStore, things: list[ThingId], number: int
 ) -> tuple[float, list[float]]:
     """Have many write at once, one value each; return writes in a second, and ms of each."""
     left = iter(range(number))

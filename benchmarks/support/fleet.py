@@ -13,7 +13,7 @@ from thingstead.bootstrap import open_administration
 from thingstead.features.values.model import NewValue, Write
 from thingstead.kernel.ids import ThingId
 from thingstead.settings import Settings
-from thingstead.storage.sqlite.value_store import SqliteValueStore, ValueStoreLimits
+from thingstead.storage.sqlite.value_store import SQLiteValueStore, ValueStoreLimits
 
 _DAY_MS = 86_400_000
 KEY = "temperature"
@@ -79,7 +79,7 @@ def writes_over_time(
 
 async def fill(data: Path, writes: Iterator[Write], *, waiting: int = 60_000) -> int:
     """Append the writes by the store itself; return how many values they held."""
-    store = await SqliteValueStore.open(
+    store = await SQLiteValueStore.open(
         data / "values.db", ValueStoreLimits(waiting_values=2 * waiting)
     )
     total = 0

@@ -26,7 +26,7 @@ from thingstead.kernel.ids import SystemIdSource, ThingId
 from thingstead.sealing.aesgcm import AESGCMSeal, load_or_create_key
 from thingstead.settings import LimitSettings, Settings
 from thingstead.storage.sqlite.core import CoreDatabase, open_core
-from thingstead.storage.sqlite.value_store import SqliteValueStore, ValueStoreLimits
+from thingstead.storage.sqlite.value_store import SQLiteValueStore, ValueStoreLimits
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Platform:
     tags: Tags
     live: Live
     retention: Retention
-    store: SqliteValueStore
+    store: SQLiteValueStore
 
     @property
     def things(self) -> Things:
@@ -104,7 +104,7 @@ async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
     limits = settings.limits
     async with AsyncExitStack() as stack:
         administration = await stack.enter_async_context(open_administration(settings))
-        store = await SqliteValueStore.open(
+        store = await SQLiteValueStore.open(
             settings.data_folder / "values.db",
             ValueStoreLimits(
                 waiting_values=limits.waiting_values,

@@ -9,7 +9,7 @@ from doubles.values import KeptValues, MemoryValueStore
 from thingstead.features.values.model import NewValue, Position, Write
 from thingstead.features.values.ports import ValueStore
 from thingstead.kernel.ids import ThingId
-from thingstead.storage.sqlite.value_store import SqliteValueStore, ValueStoreLimits
+from thingstead.storage.sqlite.value_store import SQLiteValueStore, ValueStoreLimits
 
 THING = ThingId("one")
 OTHER_THING = ThingId("two")
@@ -32,7 +32,7 @@ class Opener(Protocol):
 def _sqlite(folder: Path) -> Opener:
     async def opened(*, waiting_values: int = 10_000, keys_per_thing: int = 1_000):
         limits = ValueStoreLimits(waiting_values=waiting_values, keys_per_thing=keys_per_thing)
-        return await SqliteValueStore.open(folder / "values.db", limits)
+        return await SQLiteValueStore.open(folder / "values.db", limits)
 
     return opened
 

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from thingstead.storage.sqlite.value_store import SqliteValueStore, ValueStoreLimits
+from thingstead.storage.sqlite.value_store import SQLiteValueStore, ValueStoreLimits
 
 LIMITS = ValueStoreLimits()
 
 
 @asynccontextmanager
-async def opened(path: Path, limits: ValueStoreLimits = LIMITS) -> AsyncIterator[SqliteValueStore]:
+async def opened(path: Path, limits: ValueStoreLimits = LIMITS) -> AsyncIterator[SQLiteValueStore]:
     """Open a store and close it at the end."""
-    store = await SqliteValueStore.open(path, limits)
+    store = await SQLiteValueStore.open(path, limits)
     try:
         yield store
     finally:
@@ -23,7 +23,7 @@ async def opened(path: Path, limits: ValueStoreLimits = LIMITS) -> AsyncIterator
 
 
 @asynccontextmanager
-async def busy_writer(store: SqliteValueStore) -> AsyncIterator[None]:
+async def busy_writer(store: SQLiteValueStore) -> AsyncIterator[None]:
     """Keep the writer's thread busy for as long as the block lasts."""
     begun, gate = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
@@ -41,7 +41,7 @@ async def busy_writer(store: SqliteValueStore) -> AsyncIterator[None]:
         await chore
 
 
-async def on_writer(store: SqliteValueStore, statement: str) -> object:
+async def on_writer(store: SQLiteValueStore, statement: str) -> object:
     """Carry out a statement on the writer's connection; return its first column, if any."""
 
     def run(connection: sqlite3.Connection, _writer: object) -> object:

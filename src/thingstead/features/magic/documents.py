@@ -16,7 +16,8 @@ def changed_document(document: object | None, changes: Sequence[DocumentChange])
 
     Raises:
         InvalidSettingsError: a step of a path runs through something that is no object, or
-            the document would become too large or too deep.
+            the document would become too large.
+        InvalidBodyError: it would become too deep, or one object in it too wide.
     """
     after = document
     for change in changes:

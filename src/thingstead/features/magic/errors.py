@@ -38,7 +38,7 @@ class InvalidSettingsError(ThingsteadError):
     category = Category.INVALID
     code = "invalid-settings"
     message = "Invalid values"
-    advice = "$settings takes an object of at most 16 KiB; $settings.PATH takes any value."
+    advice = "$settings takes an object, $settings.PATH any value; the text names what is wrong."
 
 
 class InvalidDescriptionError(ThingsteadError):
@@ -47,7 +47,7 @@ class InvalidDescriptionError(ThingsteadError):
     category = Category.INVALID
     code = "invalid-description"
     message = "Invalid description"
-    advice = "Send the whole description as one JSON object of at most 16 KiB."
+    advice = "Send the whole description as one JSON object."
 
 
 class DocumentTooLargeError(ThingsteadError):
@@ -56,4 +56,4 @@ class DocumentTooLargeError(ThingsteadError):
     category = Category.TOO_LARGE
     code = "document-too-large"
     message = "Document too large"
-    advice = "A thing's description and its settings may each take 16 KiB of JSON."
+    advice = "Shorten it to the limit that the text names."

@@ -16,7 +16,7 @@ from thingstead.storage.sql.database import Database
 from thingstead.storage.sql.tables import ACTIVATION_CODE, PRODUCT
 
 
-class SqlProductStore:
+class SQLProductStore:
     """Keeps products and unused activation codes."""
 
     def __init__(self, database: Database) -> None:

@@ -13,7 +13,7 @@ from thingstead.storage.sql.database import Database
 from thingstead.storage.sql.tables import PURGE
 
 
-class SqlPurgeList:
+class SQLPurgeList:
     """Remembers deleted things until their values are gone."""
 
     def __init__(self, database: Database) -> None:

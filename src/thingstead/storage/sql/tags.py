@@ -13,7 +13,7 @@ from thingstead.storage.sql.tables import THING_TAG
 from thingstead.storage.sql.things import has_thing
 
 
-class SqlTagStore:
+class SQLTagStore:
     """Keeps the tags of things."""
 
     def __init__(self, database: Database) -> None:

@@ -17,7 +17,7 @@ from thingstead.storage.sql.purge import note_for_purging
 from thingstead.storage.sql.tables import ACTIVATION_CODE, THING, THING_TAG, THING_TOKEN
 
 
-class SqlThingStore:
+class SQLThingStore:
     """Keeps things and their tokens."""
 
     def __init__(self, database: Database) -> None:

@@ -16,10 +16,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from thingstead.kernel.errors import StoreUnavailableError
-from thingstead.storage.sql.products import SqlProductStore
-from thingstead.storage.sql.purge import SqlPurgeList
-from thingstead.storage.sql.tags import SqlTagStore
-from thingstead.storage.sql.things import SqlThingStore
+from thingstead.storage.sql.products import SQLProductStore
+from thingstead.storage.sql.purge import SQLPurgeList
+from thingstead.storage.sql.tags import SQLTagStore
+from thingstead.storage.sql.things import SQLThingStore
 from thingstead.storage.sqlite.changes import SQLiteChangeSignal
 from thingstead.storage.sqlite.failures import translated_errors
 from thingstead.storage.sqlite.opening import BUSY_TIMEOUT_S, prepare_file
@@ -106,10 +106,10 @@ class CoreDatabase:
 
     def __init__(self, database: SQLiteDatabase, change_signal: SQLiteChangeSignal) -> None:
         self._database = database
-        self.products = SqlProductStore(database)
-        self.things = SqlThingStore(database)
-        self.tags = SqlTagStore(database)
-        self.purge_list = SqlPurgeList(database)
+        self.products = SQLProductStore(database)
+        self.things = SQLThingStore(database)
+        self.tags = SQLTagStore(database)
+        self.purge_list = SQLPurgeList(database)
         self.change_signal = change_signal
 
     async def close(self) -> None:

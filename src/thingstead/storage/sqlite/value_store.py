@@ -70,7 +70,7 @@ class _Chore:
     error: ThingsteadError | None = None
 
 
-class SqliteValueStore:
+class SQLiteValueStore:
     """Values and documents in one SQLite file."""
 
     def __init__(
@@ -106,7 +106,7 @@ class SqliteValueStore:
         self._committed: Committed | None = None
 
     @classmethod
-    async def open(cls, path: Path, limits: ValueStoreLimits) -> "SqliteValueStore":
+    async def open(cls, path: Path, limits: ValueStoreLimits) -> "SQLiteValueStore":
         """Open the file, made and migrated if need be, and start the threads; `close` ends them.
 
         Raises:
