@@ -1,1 +1,1 @@
-"""Values: what things write and what is read back. Every transport ends in `Values.submit`."""
+"""Values: what things write and what is read back. Every transport ends in `submit_encoded`."""

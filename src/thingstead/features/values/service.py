@@ -6,7 +6,7 @@ announced on the bus in commit order, and only where somebody listens.
 """
 
 from asyncio import Future
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from thingstead.features.live.model import LiveEvent
 from thingstead.features.live.ports import Bus
@@ -52,7 +52,16 @@ class Values:
     def submit(
         self, thing: Thing, incoming: IncomingWrite, *, is_broadcast: bool = True
     ) -> "Future[Appended]":
-        """Check and queue a write; the future resolves after the durable commit.
+        """Check and queue a write; see `submit_encoded`."""
+        return self.submit_encoded(thing, lambda: incoming, is_broadcast=is_broadcast)
+
+    def submit_encoded(
+        self, thing: Thing, decode: Callable[[], IncomingWrite], *, is_broadcast: bool = True
+    ) -> "Future[Appended]":
+        """Decode, check and queue a write; the future resolves after the durable commit.
+
+        The rate is looked at first: a thing that writes too often must not cost the time that
+        decoding takes, up to half a second for a body at its limit.
 
         Raises:
             ThingsteadError: the write is wrong, or came too soon; nothing is stored. The
@@ -60,7 +69,7 @@ class Values:
         """
         self._check_rate(thing.id)
         write = self._checker.checked(
-            thing.id, incoming, self._clock.now_ms(), is_broadcast=is_broadcast
+            thing.id, decode(), self._clock.now_ms(), is_broadcast=is_broadcast
         )
         return self._store.append(write)
 

@@ -5,6 +5,8 @@ JSON (`rulings.md`, Wire). `curl -d '{…}'` labels JSON as a form, so a body th
 JSON is taken for JSON all the same.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -27,15 +29,17 @@ Shape = TypeVar("Shape")
 _FORM = b"application/x-www-form-urlencoded"
 _MSGPACK = frozenset({b"application/msgpack", b"application/x-msgpack", b"application/vnd.msgpack"})
 _LIMITS = JSONLimits()
+_WRITE_DECODERS = {
+    "json": decode_write,
+    "form": decode_form_write,
+    "msgpack": decode_msgpack_write,
+}
 
 
-async def read_write(request: Request, max_bytes: int) -> IncomingWrite:
-    """Return the write that the request's body holds."""
+async def read_write(request: Request, max_bytes: int) -> Callable[[], IncomingWrite]:
+    """Return what decodes the write that the body holds: see `Values.submit_encoded`."""
     body = await request.body(max_bytes)
-    kind = _kind(request, body)
-    if kind == "msgpack":
-        return decode_msgpack_write(body)
-    return decode_form_write(body) if kind == "form" else decode_write(body)
+    return partial(_WRITE_DECODERS[_kind(request, body)], body)
 
 
 async def read_object(request: Request, shape: type[Shape], max_bytes: int) -> Shape:

@@ -53,7 +53,7 @@ _HARMLESS = frozenset(
 
 
 class WriteLane:
-    """Takes plain writes straight from a connection to `Values.submit`."""
+    """Takes plain writes straight from a connection to `Values.submit_encoded`."""
 
     def __init__(
         self,
@@ -99,7 +99,8 @@ class WriteLane:
         if thing is None:
             return False
         try:
-            future = self._values.submit(thing, decode_write(data[end + len(_HEAD_END) :]))
+            decode = partial(decode_write, data[end + len(_HEAD_END) :])
+            future = self._values.submit_encoded(thing, decode)
         except ThingsteadError as error:
             self._refuse(connection, error)
         else:

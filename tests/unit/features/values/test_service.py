@@ -160,6 +160,17 @@ async def test_a_thing_may_write_again_after_the_time_it_was_told():
     await rig.submit({"key": "a", "value": 1})
 
 
+async def test_a_thing_that_writes_too_often_does_not_cost_the_decoding():
+    rig = Rig(Rate(per_second=1, burst=1))
+    await rig.submit({"key": "a", "value": 1})
+    decoded = []
+
+    with pytest.raises(TooManyRequestsError):
+        rig.values.submit_encoded(THING, lambda: decoded.append("too much"))
+
+    assert decoded == []
+
+
 async def test_every_thing_has_a_rate_of_its_own():
     rig = Rig(Rate(per_second=1, burst=1))
     await rig.submit({"key": "a", "value": 1})

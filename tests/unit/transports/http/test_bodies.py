@@ -55,9 +55,9 @@ def request_with(body, content_type=None):
     ],
 )
 async def test_a_write_is_read_by_the_type_of_its_body(content_type, body):
-    write = await read_write(request_with(body, content_type), 1_000)
+    decode = await read_write(request_with(body, content_type), 1_000)
 
-    assert write.values == [IncomingValue("a", "1")]
+    assert decode().values == [IncomingValue("a", "1")]
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,10 @@ async def test_a_write_is_read_by_the_type_of_its_body(content_type, body):
     ],
 )
 async def test_a_write_that_does_not_fit_its_type_is_refused(content_type, body, refusal):
+    decode = await read_write(request_with(body, content_type), 1_000)
+
     with pytest.raises(refusal):
-        await read_write(request_with(body, content_type), 1_000)
+        decode()
 
 
 @pytest.mark.parametrize("read", [read_write, read_json])

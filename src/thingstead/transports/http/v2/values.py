@@ -125,10 +125,10 @@ class ValueHandlers:
         """Store values; the answer is sent after the durable commit."""
         await self._thing(request)
         is_broadcast = request.query.get("broadcast", "true").lower() not in {"false", "0"}
-        incoming = await read_write(request, self._limits.write_bytes)
+        decode = await read_write(request, self._limits.write_bytes)
         # A body may take half an hour to arrive, and the thing may be gone by then.
         thing = await self._thing(request)
-        await self._values.submit(thing, incoming, is_broadcast=is_broadcast)
+        await self._values.submit_encoded(thing, decode, is_broadcast=is_broadcast)
         return _CREATED
 
     async def read(self, request: Request) -> Answer:
