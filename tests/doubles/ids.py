@@ -1,6 +1,6 @@
 """Identifiers that follow one another, so that a test can tell which came first."""
 
-from thingstead.kernel.ids import ActivationCode, normalised_code
+from thingstead.kernel.ids import ActivationCode, SessionToken, normalised_code
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -23,6 +23,15 @@ class SequentialIds:
 
     def product_hash(self) -> str:
         return f"hash{self._next():010d}"
+
+    def short_id(self) -> str:
+        return f"id{self._next():012d}"
+
+    def session_token(self) -> SessionToken:
+        return SessionToken("us_" + self.token())
+
+    def sortable_id(self, at_ms: int) -> str:
+        return f"{at_ms:015d}{self._next():015d}"
 
     def _next(self) -> int:
         self._count += 1

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from doubles.organisation import Organisation
 from doubles.products import MemoryProductStore
 from thingstead.features.things.model import SealedToken, Thing
+from thingstead.kernel.changes import Change
 from thingstead.kernel.ids import ProductId, ThingId
 
 
@@ -15,34 +17,34 @@ class _KeptToken:
 
 
 class MemoryPurgeList:
-    """Remembers deleted things in the order of their deletion."""
+    """Remembers deleted things, and deleted users' epochs, in the order of their deletion."""
 
-    def __init__(self) -> None:
-        self._pending: dict[ThingId, int] = {}
-
-    def note(self, thing_id: ThingId, at_ms: int) -> None:
-        self._pending[thing_id] = at_ms
+    def __init__(self, organisation: Organisation) -> None:
+        self._organisation = organisation
 
     async def pending(self, limit: int) -> list[ThingId]:
-        return sorted(self._pending, key=lambda thing_id: (self._pending[thing_id], thing_id))[
-            :limit
-        ]
+        noted = self._organisation.purge
+        return sorted(noted, key=lambda thing_id: (noted[thing_id], thing_id))[:limit]
 
     async def done(self, thing_id: ThingId) -> None:
-        self._pending.pop(thing_id, None)
+        self._organisation.purge.pop(thing_id, None)
+
+    async def pending_epochs(self, limit: int) -> list[tuple[ThingId, int]]:
+        noted = self._organisation.purge_epochs
+        return sorted(noted, key=lambda key: (noted[key], key))[:limit]
+
+    async def epoch_done(self, thing_id: ThingId, epoch: int) -> None:
+        self._organisation.purge_epochs.pop((thing_id, epoch), None)
 
 
 class MemoryThingStore:
     """Keeps things and tokens; `known` is what the store of tags looks at."""
 
-    def __init__(
-        self, products: MemoryProductStore, purge_list: MemoryPurgeList, changes: "ChangeCount"
-    ) -> None:
-        self._changes = changes
+    def __init__(self, products: MemoryProductStore, organisation: Organisation) -> None:
         self._products = products
-        self._purge_list = purge_list
+        self._organisation = organisation
         self._tokens: dict[bytes, _KeptToken] = {}
-        self.known: dict[ThingId, Thing] = {}
+        self.known = organisation.things
 
     async def activate(
         self,
@@ -72,10 +74,11 @@ class MemoryThingStore:
         kept = self._tokens.get(token_digest)
         if kept is None or (kept.expires_at_ms is not None and kept.expires_at_ms <= at_ms):
             return None
-        return self.known[kept.thing_id], kept.expires_at_ms
+        thing = self._organisation.thing(kept.thing_id)
+        return None if thing is None else (thing, kept.expires_at_ms)
 
     async def thing(self, thing_id: ThingId) -> Thing | None:
-        return self.known.get(thing_id)
+        return self._organisation.thing(thing_id)
 
     async def things(
         self, product_id: ProductId | None, *, after: ThingId | None, limit: int
@@ -87,8 +90,10 @@ class MemoryThingStore:
         }
         return [
             (thing, lasting[thing_id])
-            for thing_id, thing in sorted(self.known.items())
-            if thing_id > (after or "") and product_id in (None, thing.product_id)
+            for thing_id in sorted(self.known)
+            if (thing := self._organisation.thing(thing_id)) is not None
+            and thing_id > (after or "")
+            and product_id in (None, thing.product_id)
         ][:limit]
 
     async def replace_token(
@@ -100,15 +105,13 @@ class MemoryThingStore:
             if kept.thing_id == thing_id:
                 kept.expires_at_ms = min(kept.expires_at_ms or old_expires_at_ms, old_expires_at_ms)
         self._tokens[token.digest] = _KeptToken(thing_id, token)
-        self._changes.value += 1
+        self._organisation.announce(things=[thing_id])
         return True
 
     async def delete_thing(self, thing_id: ThingId, *, at_ms: int) -> bool:
-        if self.known.pop(thing_id, None) is None:
+        if thing_id not in self.known:
             return False
-        self._tokens = {d: kept for d, kept in self._tokens.items() if kept.thing_id != thing_id}
-        self._purge_list.note(thing_id, at_ms)
-        self._changes.value += 1
+        self._organisation.remove_thing(thing_id, at_ms)
         return True
 
     def _add(self, thing: Thing, token: SealedToken) -> Thing:
@@ -118,22 +121,15 @@ class MemoryThingStore:
 
 
 @dataclass(slots=True)
-class ChangeCount:
-    """What the signals of several processes share."""
-
-    value: int = 0
-
-
-@dataclass(slots=True)
 class MemoryChangeSignal:
-    """One process's view of the shared count."""
+    """One process's view of what was announced."""
 
-    shared: ChangeCount = field(default_factory=ChangeCount)
+    organisation: Organisation = field(default_factory=Organisation)
     _seen: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._seen = self.shared.value
+        self._seen = len(self.organisation.announced)
 
-    def has_changed(self) -> bool:
-        seen, self._seen = self._seen, self.shared.value
-        return seen != self._seen
+    def changes(self) -> list[Change]:
+        seen, self._seen = self._seen, len(self.organisation.announced)
+        return self.organisation.announced[seen:]

@@ -18,6 +18,7 @@ class Category(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
     CONFLICT = "conflict"
+    PRECONDITION = "precondition"
     TOO_LARGE = "too-large"
     TOO_MANY = "too-many"
     UNAVAILABLE = "unavailable"

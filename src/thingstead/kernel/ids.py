@@ -17,6 +17,11 @@ ThingToken = NewType("ThingToken", str)
 ActivationCode = NewType("ActivationCode", str)
 ProductId = NewType("ProductId", int)
 ResourceKey = NewType("ResourceKey", str)
+AppId = NewType("AppId", str)
+UserId = NewType("UserId", str)
+SessionId = NewType("SessionId", str)
+SessionToken = NewType("SessionToken", str)
+GrantId = NewType("GrantId", str)
 
 TOKEN_LENGTH = 43
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -25,6 +30,9 @@ _CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CODE_RANDOM_CHARACTERS = 19  # 95 random bits; security.md asks for 80 at least
 _HASH_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _HASH_LENGTH = 14
+_SESSION_PREFIX = "us_"  # so that secret scanners find one that leaked (`security.md` 6)
+_SORTABLE_TIME_CHARACTERS = 10  # 50 bits of milliseconds: until the year 37,000
+_SORTABLE_RANDOM_CHARACTERS = 20  # 100 random bits
 
 
 class IdSource(Protocol):
@@ -40,6 +48,18 @@ class IdSource(Protocol):
 
     def product_hash(self) -> str:
         """Return 14 random base62 characters."""
+        ...
+
+    def short_id(self) -> str:
+        """Return 14 random base62 characters, the form of an app's id (`thethings-v2.md` 6)."""
+        ...
+
+    def session_token(self) -> SessionToken:
+        """Return `us_` and 43 URL-safe characters from 32 random bytes."""
+        ...
+
+    def sortable_id(self, at_ms: int) -> str:
+        """Return 30 characters that sort by time; 20 of them are random."""
         ...
 
 
@@ -59,10 +79,30 @@ class SystemIdSource:
         """Return 14 random base62 characters."""
         return "".join(secrets.choice(_HASH_ALPHABET) for _ in range(_HASH_LENGTH))
 
+    def short_id(self) -> str:
+        """Return 14 random base62 characters, the form of an app's id (`thethings-v2.md` 6)."""
+        return self.product_hash()
+
+    def session_token(self) -> SessionToken:
+        """Return `us_` and 43 URL-safe characters from 32 random bytes."""
+        return SessionToken(_SESSION_PREFIX + self.token())
+
+    def sortable_id(self, at_ms: int) -> str:
+        """Return 30 characters that sort by time; 20 of them are random."""
+        random = secrets.randbits(5 * _SORTABLE_RANDOM_CHARACTERS)
+        return _base32(at_ms, _SORTABLE_TIME_CHARACTERS) + _base32(
+            random, _SORTABLE_RANDOM_CHARACTERS
+        )
+
 
 def is_token_shaped(text: str) -> bool:
     """Return whether the text has the form of a thing token or thing id."""
     return _TOKEN.fullmatch(text) is not None
+
+
+def is_session_shaped(text: str) -> bool:
+    """Return whether the text has the form of a session token."""
+    return text.startswith(_SESSION_PREFIX) and is_token_shaped(text.removeprefix(_SESSION_PREFIX))
 
 
 def digest(secret: str) -> bytes:
@@ -86,6 +126,13 @@ def normalised_code(text: str) -> ActivationCode | None:
 
 
 _FORGIVEN = str.maketrans({"O": "0", "I": "1", "L": "1"})
+
+
+def _base32(number: int, characters: int) -> str:
+    """Return the number's lowest 5 bits a character, most significant first."""
+    return "".join(
+        _CODE_ALPHABET[number >> shift & 31] for shift in range(5 * (characters - 1), -1, -5)
+    )
 
 
 def _check_character(body: str) -> str:

@@ -90,6 +90,26 @@ def test_an_unknown_key_need_not_wait(clock):
     assert len(budgets) == 1
 
 
+def test_what_is_given_back_can_be_taken_again(clock):
+    budgets = Budgets(Rate(1.0, 1.0))
+    budgets.take("a", clock.monotonic())
+
+    budgets.give_back("a")
+
+    assert budgets.take("a", clock.monotonic()) == 0.0
+
+
+def test_giving_back_never_makes_more_than_the_burst(clock):
+    budgets = Budgets(Rate(1.0, 1.0))
+    budgets.take("a", clock.monotonic())
+
+    budgets.give_back("a", 5.0)
+    budgets.give_back("b", 5.0)
+
+    assert len(budgets) == 1
+    assert [budgets.take("a", clock.monotonic()) for _ in range(2)] == [0.0, 1.0]
+
+
 def test_full_buckets_are_forgotten_when_the_table_is_full(clock):
     budgets = Budgets(Rate(1.0, 1.0), max_keys=3)
     for key in "abc":

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from thingstead.kernel.ids import (
     SystemIdSource,
     digest,
+    is_session_shaped,
     is_token_shaped,
     normalised_code,
 )
@@ -39,6 +40,45 @@ def test_other_texts_are_not_token_shaped(text):
 
 def test_a_product_hash_has_14_letters_and_digits():
     assert re.fullmatch(r"[A-Za-z0-9]{14}", ids.product_hash())
+
+
+def test_a_short_id_has_14_letters_and_digits():
+    assert re.fullmatch(r"[A-Za-z0-9]{14}", ids.short_id())
+
+
+def test_a_session_token_is_told_from_others_by_its_form():
+    token = ids.session_token()
+
+    assert re.fullmatch(r"us_[A-Za-z0-9_-]{43}", token)
+    assert is_session_shaped(token)
+    assert not is_token_shaped(token)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "us_", "a" * 46, "us_" + "a" * 42, "us_" + "a" * 44, "us_us_" + "a" * 43]
+)
+def test_other_texts_are_not_session_shaped(text):
+    assert not is_session_shaped(text)
+
+
+def test_session_tokens_differ():
+    assert len({ids.session_token() for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize("at_ms", [0, 1_767_225_600_000, 2**50 - 1])
+def test_a_sortable_id_has_30_characters(at_ms):
+    assert re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{30}", ids.sortable_id(at_ms))
+
+
+@given(st.integers(0, 2**50 - 1), st.integers(0, 2**50 - 1))
+def test_sortable_ids_sort_by_time(one, other):
+    earlier, later = sorted((one, other))
+
+    assert earlier == later or ids.sortable_id(earlier) < ids.sortable_id(later)
+
+
+def test_sortable_ids_of_one_time_differ():
+    assert len({ids.sortable_id(7) for _ in range(100)}) == 100
 
 
 def test_a_secret_is_looked_up_by_its_sha256():

@@ -12,6 +12,12 @@ class Thing:
     id: ThingId
     product_id: ProductId
     created_at_ms: int
+    epochs: tuple[int, ...] = (0,)
+    """The epochs whose values and documents may be seen, ascending; the last one is written to.
+
+    An epoch lasts until the thing is unlinked from its owner. A thing without an owner shows
+    only the epoch that its next owner will get.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,11 +74,3 @@ class Seal(Protocol):
     def open(self, sealed: bytes) -> str:
         """Return the secret; raises `SealBrokenError` when it was closed with another key."""
         ...
-
-
-class ChangeSignal(Protocol):
-    """Tells that what a process remembers of things may be stale."""
-
-    def has_changed(self) -> bool:
-        """Return whether somebody announced since the last call; never blocks for long."""
-        ...

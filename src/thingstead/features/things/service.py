@@ -1,17 +1,18 @@
 """The rules of things: activation, look-up by token, rotation, deletion.
 
-`Things.resolve` stands on every device request, so it keeps a bounded memory of tokens seen
-lately. That memory holds successes only: what the command line creates is in force at once.
-Failed look-ups and failed activations cost their sender budget, successes cost nothing.
+`Things.resolve` stands on every device request, so tokens seen lately are remembered
+(`kernel/known_tokens.py`). Failed look-ups and failed activations cost their sender budget,
+successes cost nothing.
 """
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
 
 from thingstead.features.things.errors import InvalidActivationCodeError, ThingNotFoundError
 from thingstead.features.things.model import NewThing, SealedToken, Thing
-from thingstead.features.things.ports import ChangeSignal, Seal, ThingStore
+from thingstead.features.things.ports import Seal, ThingStore
 from thingstead.kernel.budget import Budgets, Rate, TokenBucket
+from thingstead.kernel.changes import Changes, Kind
 from thingstead.kernel.clock import Clock
 from thingstead.kernel.errors import TooManyRequestsError
 from thingstead.kernel.ids import (
@@ -23,22 +24,20 @@ from thingstead.kernel.ids import (
     is_token_shaped,
     normalised_code,
 )
+from thingstead.kernel.known_tokens import Found, KnownTokens, TokenLimits
 
 _PAGE = 500
 _DAY_MS = 86_400_000
-_CHECK_EVERY_S = 0.05  # rulings.md: the files are looked at once every 50 ms at most
 
 
 @dataclass(frozen=True, slots=True)
 class ThingLimits:
     """How much may be tried and remembered."""
 
-    tokens_kept: int = 50_000
-    bad_tokens: Rate = field(default=Rate(per_second=20 / 60, burst=20))
+    tokens: TokenLimits = field(default=TokenLimits())
     bad_codes: Rate = field(default=Rate(per_second=10 / 60, burst=10))
-    # Look-ups for addresses that have used their budget up, all of them together: a device that
-    # shares its address with a guesser is still let in, and the guesser cannot load the store.
-    spare_look_ups: Rate = field(default=Rate(per_second=50, burst=50))
+    # Right codes sent together from an address that sent wrong ones: let through slowly.
+    spare_codes: Rate = field(default=Rate(per_second=50, burst=50))
 
 
 class Things:
@@ -48,29 +47,24 @@ class Things:
         self,
         store: ThingStore,
         seal: Seal,
-        signal: ChangeSignal,
+        changes: Changes,
         *,
         ids: IdSource,
         clock: Clock,
         limits: ThingLimits,
+        shows_all_epochs: bool = False,
     ) -> None:
         self._store = store
         self._seal = seal
-        self._signal = signal
+        self._changes = changes
         self._ids = ids
         self._clock = clock
         self._limits = limits
-        self._known: dict[str, tuple[Thing, float]] = {}
-        self._generation = 0
-        self._looked_at = float("-inf")
-        self._bad_tokens: Budgets[str] = Budgets(limits.bad_tokens)
+        self._shows_all_epochs = shows_all_epochs
+        self._known: KnownTokens[Thing] = KnownTokens("unknown thing tokens", clock, limits.tokens)
         self._bad_codes: Budgets[str] = Budgets(limits.bad_codes)
-        self._spare = TokenBucket(limits.spare_look_ups, clock.monotonic())
-        self._on_change: list[Callable[[], None]] = []
-
-    def on_change(self, listener: Callable[[], None]) -> None:
-        """Call the listener whenever known tokens may have ceased to be valid."""
-        self._on_change.append(listener)
+        self._spare = TokenBucket(limits.spare_codes, clock.monotonic())
+        changes.listen(Kind.THING, self._known.forget)
 
     async def activate(self, code: str, product_id: ProductId | None, *, address: str) -> NewThing:
         """Make a thing of an activation code; the code is used up when this returns.
@@ -84,7 +78,7 @@ class Things:
         is_paid = self._bad_codes.take(address, self._clock.monotonic()) <= 0
         if not is_paid:
             # Right codes sent together from one address are let through a few at a time.
-            self._take_spare("wrong activation codes", self._bad_codes)
+            self._take_spare()
         known = normalised_code(code)
         new = self._new_secrets()
         thing = None
@@ -98,7 +92,7 @@ class Things:
             )
         if thing is None:
             if not is_paid:
-                raise self._too_many("wrong activation codes", self._bad_codes, address)
+                raise self._too_many_codes(self._bad_codes.wait(address, self._clock.monotonic()))
             raise InvalidActivationCodeError
         if is_paid:
             self._bad_codes.give_back(address)
@@ -114,13 +108,8 @@ class Things:
 
     def known(self, token: str) -> Thing | None:
         """Return the thing of a token seen lately, without waiting, or None to call `resolve`."""
-        now = self._clock.monotonic()
-        if now - self._looked_at >= _CHECK_EVERY_S:
-            self.look_for_changes()
-        entry = self._known.get(token)
-        if entry is None or entry[1] < now:
-            return None
-        return entry[0]
+        self._changes.look()
+        return self._known.get(token)
 
     async def resolve(self, token: str, *, address: str | None) -> Thing:
         """Return the thing that the token belongs to.
@@ -134,31 +123,24 @@ class Things:
         thing = self.known(token)
         if thing is not None:
             return thing
-        found = None
-        generation = self._generation
-        if is_token_shaped(token) and self._may_look_up(address):
-            found = await self._store.thing_by_token(digest(token), at_ms=self._clock.now_ms())
+        return await self._known.find(
+            token,
+            (lambda: self._look_up(token)) if is_token_shaped(token) else None,
+            address=address,
+            refusal=ThingNotFoundError,
+        )
+
+    async def _look_up(self, token: str) -> Found[Thing] | None:
+        found = await self._store.thing_by_token(digest(token), at_ms=self._clock.now_ms())
         if found is None:
-            if address is not None:
-                self._take(self._bad_tokens, address, "unknown thing tokens")
-            raise ThingNotFoundError
-        # What was looked up before a change must not be remembered after it.
-        if generation == self._generation:
-            self._remember(token, *found)
-        return found[0]
+            return None
+        thing, expires_at_ms = found
+        return Found(self._as_shown(thing), thing.id, expires_at_ms)
 
-    def look_for_changes(self) -> None:
-        """Forget every known token when another process announced a change."""
-        self._looked_at = self._clock.monotonic()
-        if self._signal.has_changed():
-            self.forget()
-
-    def forget(self) -> None:
-        """Forget every known token and tell the listeners."""
-        self._generation += 1
-        self._known.clear()
-        for listener in self._on_change:
-            listener()
+    def _as_shown(self, thing: Thing) -> Thing:
+        if not self._shows_all_epochs:
+            return thing
+        return replace(thing, epochs=tuple(range(thing.epochs[-1] + 1)))
 
     async def get(self, thing_id: ThingId) -> Thing:
         """Return the thing with that id.
@@ -169,7 +151,7 @@ class Things:
         thing = await self._store.thing(thing_id)
         if thing is None:
             raise ThingNotFoundError
-        return thing
+        return self._as_shown(thing)
 
     async def all(self, product_id: ProductId | None = None) -> AsyncIterator[NewThing]:
         """Yield the things with their newest tokens, ascending by id."""
@@ -192,7 +174,7 @@ class Things:
         )
         if not replaced:
             raise ThingNotFoundError
-        self.forget()
+        self._changes.tell(Kind.THING, thing_id)
         return new.token
 
     async def delete(self, thing_id: ThingId) -> None:
@@ -203,39 +185,18 @@ class Things:
         """
         if not await self._store.delete_thing(thing_id, at_ms=self._clock.now_ms()):
             raise ThingNotFoundError
-        self.forget()
+        self._changes.tell(Kind.THING, thing_id)
 
-    def _remember(self, token: str, thing: Thing, expires_at_ms: int | None) -> None:
-        if len(self._known) >= self._limits.tokens_kept:
-            del self._known[next(iter(self._known))]
-        until = float("inf")
-        if expires_at_ms is not None:
-            until = self._clock.monotonic() + (expires_at_ms - self._clock.now_ms()) / 1_000
-        self._known[token] = (thing, until)
+    def _take_spare(self) -> None:
+        wait = self._spare.take(self._limits.spare_codes, self._clock.monotonic())
+        if wait > 0:
+            raise self._too_many_codes(1.0)
 
-    def _may_look_up(self, address: str | None) -> bool:
-        now = self._clock.monotonic()
-        if address is None or self._bad_tokens.wait(address, now) <= 0:
-            return True
-        return self._spare.take(self._limits.spare_look_ups, now) <= 0
-
-    def _take(self, budgets: Budgets[str], address: str, what: str) -> None:
-        if budgets.take(address, self._clock.monotonic()) > 0:
-            raise self._too_many(what, budgets, address)
-
-    def _take_spare(self, what: str, budgets: Budgets[str]) -> None:
-        rate = self._limits.spare_look_ups
-        if self._spare.take(rate, self._clock.monotonic()) > 0:
-            raise self._too_many(what, budgets, None)
-
-    def _too_many(
-        self, what: str, budgets: Budgets[str], address: str | None
-    ) -> TooManyRequestsError:
-        wait = 1.0 if address is None else budgets.wait(address, self._clock.monotonic())
-        per_minute = round(budgets.rate.per_second * 60)
+    def _too_many_codes(self, wait_s: float) -> TooManyRequestsError:
+        per_minute = round(self._bad_codes.rate.per_second * 60)
         return TooManyRequestsError(
-            f"at most {per_minute} {what} in a minute from one address",
-            retry_after_s=int(wait) + 1,
+            f"at most {per_minute} wrong activation codes in a minute from one address",
+            retry_after_s=int(wait_s) + 1,
         )
 
     def _new_secrets(self) -> "_Secrets":
