@@ -12,7 +12,8 @@ from thingstead.kernel.json_values import compact_size
 class LiveEvent:
     """One committed write of one thing, in the order in which its request listed it.
 
-    `sequence` is that of its last value; events of one thing arrive in commit order.
+    `sequence` is that of its last value; events of one thing arrive in commit order. `epoch` is
+    the one that was written to.
     `encodings` lets each transport encode the event once per wire format for all its
     subscribers; the key is the format's name.
     """
@@ -20,8 +21,14 @@ class LiveEvent:
     thing_id: ThingId
     sequence: int
     entries: tuple[StoredValue | MagicEcho, ...]
+    epoch: int = 0
     encodings: dict[str, bytes] = field(default_factory=dict, compare=False)
     _weights: list[int] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def topic(self) -> str:
+        """The thing's id."""
+        return self.thing_id
 
     def weight(self) -> int:
         """Return about how many bytes the event takes in a queue; weighed once for all."""
@@ -50,4 +57,5 @@ class End(StrEnum):
     OVERFLOW = "the subscriber read too slowly"
     REVOKED = "the right to listen has ended"
     SHUTDOWN = "the server is stopping"
+    INTERRUPTED = "the server cannot tell just now what may be heard; subscribe again"
     CLOSED = "the subscriber left"

@@ -7,14 +7,14 @@ hear was decided when it subscribed; when that may have changed, it is woken to 
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from thingstead.features.live.model import End, LiveEvent, Wake
-from thingstead.features.live.ports import Bus
+from thingstead.features.live.model import End, Wake
+from thingstead.features.live.ports import Bus, Event
 from thingstead.kernel.errors import OverloadedError, TooManyStreamsError
-from thingstead.kernel.ids import ThingId
+from thingstead.kernel.ids import ThingId, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class LiveLimits:
     """How many may listen, and how much may wait for each."""
 
     streams_per_thing: int = 100
+    streams_per_user: int = 50
     streams: int = 20_000
     queued_events: int = 256
     queued_bytes: int = 256 * 1024
@@ -36,21 +37,47 @@ class SubscriptionEndedError(Exception):
 
 
 class Subscription:
-    """One listener's queue. Events come in commit order; `next` takes them one by one."""
+    """One listener's queue. Events of a topic come in commit order; `next` takes one by one.
 
-    __slots__ = ("_end", "_limits", "_queue", "_queued_bytes", "_recheck", "_waiter", "thing_id")
+    `accepts`, when there is one, chooses among the events of the topics before they are queued.
+    """
 
-    def __init__(self, thing_id: ThingId, limits: LiveLimits) -> None:
-        self.thing_id = thing_id
+    __slots__ = (
+        "_bus",
+        "_end",
+        "_limits",
+        "_queue",
+        "_queued_bytes",
+        "_recheck",
+        "_topics",
+        "_waiter",
+        "accepts",
+    )
+
+    def __init__(self, bus: Bus, limits: LiveLimits) -> None:
+        self._bus = bus
         self._limits = limits
-        self._queue: deque[LiveEvent] = deque()
+        self._topics: frozenset[str] = frozenset()
+        self._queue: deque[Event] = deque()
         self._queued_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self._end: End | None = None
         self._recheck = False
+        self.accepts: Callable[[Event], bool] | None = None
 
-    def deliver(self, event: LiveEvent) -> None:
+    def follow(self, topics: Iterable[str]) -> None:
+        """Listen to these topics and no others from now on; what is queued stays queued."""
+        wanted = frozenset(topics)
+        for topic in self._topics - wanted:
+            self._bus.unlisten(topic, self.deliver)
+        for topic in wanted - self._topics:
+            self._bus.listen(topic, self.deliver)
+        self._topics = wanted
+
+    def deliver(self, event: Event) -> None:
         """Queue the event, or end the subscription when the queue is full."""
+        if self.accepts is not None and not self.accepts(event):
+            return
         weight = event.weight()
         limits = self._limits
         if len(self._queue) >= limits.queued_events or (
@@ -74,7 +101,7 @@ class Subscription:
         self._recheck = True
         self._wake()
 
-    async def next(self, patience_s: float) -> LiveEvent | Wake:
+    async def next(self, patience_s: float) -> Event | Wake:
         """Return the next event, or why there is none after at most `patience_s` seconds.
 
         Raises:
@@ -114,7 +141,7 @@ class Live:
     def __init__(self, bus: Bus, limits: LiveLimits) -> None:
         self._bus = bus
         self._limits = limits
-        self._open: dict[ThingId, set[Subscription]] = {}
+        self._open: dict[str, set[Subscription]] = {}
         self._count = 0
         self._is_stopping = False
 
@@ -126,27 +153,46 @@ class Live:
         """Open a subscription to a thing; every event committed from now on reaches it.
 
         Raises:
-            TooManyStreamsError: the thing, or the process, has as many as it may.
-            OverloadedError: the server is stopping.
+            TooManyStreamsError: the thing has as many as it may.
+            OverloadedError: the process has as many as it may, or is stopping.
         """
-        self._check_room(thing_id)
-        subscription = Subscription(thing_id, self._limits)
-        self._open.setdefault(thing_id, set()).add(subscription)
+        most = self._limits.streams_per_thing
+        with self._opened(thing_id, f"at most {most} for one thing", most) as subscription:
+            subscription.follow((thing_id,))
+            yield subscription
+
+    @contextmanager
+    def subscribe_user(self, user_id: UserId) -> Iterator[Subscription]:
+        """Open a subscription of a user's, which follows nothing yet.
+
+        Raises:
+            TooManyStreamsError: the user has as many as they may.
+            OverloadedError: the process has as many as it may, or is stopping.
+        """
+        most = self._limits.streams_per_user
+        with self._opened(user_id, f"at most {most} for one user", most) as subscription:
+            yield subscription
+
+    @contextmanager
+    def _opened(self, holder: str, limit: str, most: int) -> Iterator[Subscription]:
+        self._check_room(holder, limit, most)
+        subscription = Subscription(self._bus, self._limits)
+        self._open.setdefault(holder, set()).add(subscription)
         self._count += 1
-        self._bus.listen(thing_id, subscription.deliver)
         try:
             yield subscription
         finally:
-            self._bus.unlisten(thing_id, subscription.deliver)
+            subscription.follow(())
             self._count -= 1
-            listeners = self._open[thing_id]
+            listeners = self._open[holder]
             listeners.discard(subscription)
             if not listeners:
-                del self._open[thing_id]
+                del self._open[holder]
 
-    def recheck(self) -> None:
-        """Have every subscriber check whether it may still listen."""
-        for listeners in self._open.values():
+    def recheck(self, holder: str | None = None) -> None:
+        """Have the subscribers of one thing or user, or all, check whether they may listen."""
+        concerned = self._open.values() if holder is None else [self._open.get(holder, set())]
+        for listeners in concerned:
             for subscription in listeners:
                 subscription.recheck()
 
@@ -157,12 +203,10 @@ class Live:
             for subscription in listeners:
                 subscription.end(End.SHUTDOWN)
 
-    def _check_room(self, thing_id: ThingId) -> None:
+    def _check_room(self, holder: str, limit: str, most: int) -> None:
         if self._is_stopping:
             raise OverloadedError("the server is stopping", retry_after_s=5)
-        if len(self._open.get(thing_id, ())) >= self._limits.streams_per_thing:
-            raise TooManyStreamsError(
-                f"at most {self._limits.streams_per_thing} for one thing", retry_after_s=60
-            )
+        if len(self._open.get(holder, ())) >= most:
+            raise TooManyStreamsError(limit, retry_after_s=60)
         if self._count >= self._limits.streams:
             raise OverloadedError(f"{self._limits.streams} streams are open", retry_after_s=60)
