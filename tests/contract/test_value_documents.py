@@ -33,13 +33,13 @@ def changes(*several, thing=THING):
 
 
 async def test_a_document_that_was_never_set_is_none(store):
-    assert await store.document(THING, "$settings") is None
+    assert await store.document(THING, (0,), "$settings") is None
 
 
 async def test_a_document_can_be_read_as_soon_as_its_future_resolved(store):
     await store.append(changes(settings({"a": [1, 1.0, "\u00fc", None, True]})))
 
-    read = await store.document(THING, "$settings")
+    read = await store.document(THING, (0,), "$settings")
 
     assert repr(read) == repr({"a": [1, 1.0, "\u00fc", None, True]})
 
@@ -49,7 +49,7 @@ async def test_a_document_set_to_null_is_none(store):
 
     await store.append(changes(DocumentChange("$settings", (), None, 100)))
 
-    assert await store.document(THING, "$settings") is None
+    assert await store.document(THING, (0,), "$settings") is None
 
 
 async def test_without_a_path_the_whole_document_is_replaced(store):
@@ -57,7 +57,7 @@ async def test_without_a_path_the_whole_document_is_replaced(store):
 
     await store.append(changes(settings({"c": 3})))
 
-    assert await store.document(THING, "$settings") == {"c": 3}
+    assert await store.document(THING, (0,), "$settings") == {"c": 3}
 
 
 async def test_with_a_path_the_rest_of_the_document_stays(store):
@@ -65,7 +65,7 @@ async def test_with_a_path_the_rest_of_the_document_stays(store):
 
     await store.append(changes(settings(9, "a", "y")))
 
-    assert await store.document(THING, "$settings") == {"a": {"x": 1, "y": 9}, "b": 2}
+    assert await store.document(THING, (0,), "$settings") == {"a": {"x": 1, "y": 9}, "b": 2}
 
 
 async def test_later_changes_of_one_request_see_earlier_ones(store):
@@ -73,7 +73,7 @@ async def test_later_changes_of_one_request_see_earlier_ones(store):
         changes(settings({"a": 1}), settings(2, "b"), settings(3, "c", "d"), settings(4, "b"))
     )
 
-    assert await store.document(THING, "$settings") == {"a": 1, "b": 4, "c": {"d": 3}}
+    assert await store.document(THING, (0,), "$settings") == {"a": 1, "b": 4, "c": {"d": 3}}
 
 
 async def test_requests_that_wait_together_build_on_each_other(store):
@@ -82,22 +82,22 @@ async def test_requests_that_wait_together_build_on_each_other(store):
 
     await asyncio.gather(first, second)
 
-    assert await store.document(THING, "$settings") == {"a": 1, "b": 2}
+    assert await store.document(THING, (0,), "$settings") == {"a": 1, "b": 2}
 
 
 async def test_documents_are_told_apart_by_name_and_thing(store):
     await store.append(changes(settings({"a": 1}), DocumentChange("description", (), {"b": 2}, 99)))
     await store.append(changes(settings({"c": 3}), thing=OTHER_THING))
 
-    assert await store.document(THING, "$settings") == {"a": 1}
-    assert await store.document(THING, "description") == {"b": 2}
-    assert await store.document(OTHER_THING, "$settings") == {"c": 3}
+    assert await store.document(THING, (0,), "$settings") == {"a": 1}
+    assert await store.document(THING, (0,), "description") == {"b": 2}
+    assert await store.document(OTHER_THING, (0,), "$settings") == {"c": 3}
 
 
 async def test_documents_are_no_keys(store):
     await store.append(changes(settings({"a": 1})))
 
-    assert await store.keys(THING) == []
+    assert await store.keys(THING, (0,)) == []
 
 
 async def test_documents_outlast_a_reopening(open_store):
@@ -105,7 +105,7 @@ async def test_documents_outlast_a_reopening(open_store):
     await store.append(changes(settings({"a": 1})))
     await store.close()
 
-    assert await (await open_store()).document(THING, "$settings") == {"a": 1}
+    assert await (await open_store()).document(THING, (0,), "$settings") == {"a": 1}
 
 
 async def test_a_document_may_fill_its_limit_to_the_byte(store):
@@ -114,7 +114,7 @@ async def test_a_document_may_fill_its_limit_to_the_byte(store):
     with pytest.raises(InvalidSettingsError, match="more than 20 bytes"):
         await store.append(changes(settings({"a": "x" * 13}, max_bytes=20)))
 
-    assert await store.document(THING, "$settings") == {"a": "x" * 12}
+    assert await store.document(THING, (0,), "$settings") == {"a": "x" * 12}
 
 
 async def test_the_limit_holds_for_the_document_after_the_change(store):
@@ -123,7 +123,7 @@ async def test_the_limit_holds_for_the_document_after_the_change(store):
     with pytest.raises(InvalidSettingsError, match="more than 20 bytes"):
         await store.append(changes(settings(1, "b", max_bytes=20)))
 
-    assert await store.document(THING, "$settings") == {"a": "x" * 12}
+    assert await store.document(THING, (0,), "$settings") == {"a": "x" * 12}
 
 
 async def test_a_path_through_what_is_no_object_is_refused(store):
@@ -132,7 +132,7 @@ async def test_a_path_through_what_is_no_object_is_refused(store):
     with pytest.raises(InvalidSettingsError, match=r"\$settings\.a: is no object"):
         await store.append(changes(settings(1, "a", "b")))
 
-    assert await store.document(THING, "$settings") == {"a": [1]}
+    assert await store.document(THING, (0,), "$settings") == {"a": [1]}
 
 
 async def test_a_refused_document_keeps_the_values_of_its_request_from_being_stored(store):
@@ -141,9 +141,9 @@ async def test_a_refused_document_keeps_the_values_of_its_request_from_being_sto
             Write(THING, (value("t"),), (settings(1, "good"), settings({"a": "xx"}, max_bytes=5)))
         )
 
-    assert await store.keys(THING) == []
-    assert await store.newest(THING, "t", Window()) is None
-    assert await store.document(THING, "$settings") is None
+    assert await store.keys(THING, (0,)) == []
+    assert await store.newest(THING, (0,), "t", Window()) is None
+    assert await store.document(THING, (0,), "$settings") is None
 
 
 async def test_too_many_keys_keep_the_documents_of_the_request_from_being_stored(open_store):
@@ -152,14 +152,14 @@ async def test_too_many_keys_keep_the_documents_of_the_request_from_being_stored
     with pytest.raises(TooManyKeysError):
         await store.append(Write(THING, (value("a"), value("b")), (settings({"a": 1}),)))
 
-    assert await store.document(THING, "$settings") is None
+    assert await store.document(THING, (0,), "$settings") is None
 
 
 async def test_values_and_documents_of_one_request_are_stored_together(store):
     await store.append(Write(THING, (value("t", 7),), (settings({"a": 1}),)))
 
-    assert (await store.newest(THING, "t", Window())).rows == [(7, 1_000, None, None)]
-    assert await store.document(THING, "$settings") == {"a": 1}
+    assert (await store.newest(THING, (0,), "t", Window())).rows == [(7, 1_000, None, None)]
+    assert await store.document(THING, (0,), "$settings") == {"a": 1}
 
 
 async def test_a_write_of_documents_has_a_place_in_the_order_of_writes(store):
@@ -188,4 +188,4 @@ async def test_changes_count_among_what_may_wait(open_store):
 
     await waiting
     await store.append(changes(settings({"b": 1})))
-    assert await store.document(THING, "$settings") == {"b": 1}
+    assert await store.document(THING, (0,), "$settings") == {"b": 1}

@@ -27,14 +27,14 @@ async def store(open_store):
 
 
 async def values_of(store, key="t", window=ALL, thing=THING):
-    reading = await store.newest(thing, key, window)
+    reading = await store.newest(thing, (0,), key, window)
     return [row[0] for row in reading.rows]
 
 
 async def test_a_value_can_be_read_as_soon_as_its_future_resolved(store):
     await store.append(write(value("t", 21.5, 1_000, HERE)))
 
-    reading = await store.newest(THING, "t", Window())
+    reading = await store.newest(THING, (0,), "t", Window())
 
     assert reading.key == "t"
     assert reading.rows == [(21.5, 1_000, 41.5, 2.25)]
@@ -43,7 +43,7 @@ async def test_a_value_can_be_read_as_soon_as_its_future_resolved(store):
 async def test_a_value_without_a_position_is_read_without_one(store):
     await store.append(write(value("t", 1, 1_000)))
 
-    assert (await store.newest(THING, "t", ALL)).rows == [(1, 1_000, None, None)]
+    assert (await store.newest(THING, (0,), "t", ALL)).rows == [(1, 1_000, None, None)]
 
 
 @pytest.mark.parametrize(
@@ -86,12 +86,12 @@ async def test_a_value_is_read_back_with_its_json_type(store, sent):
 async def test_a_key_that_was_never_written_gives_none(store):
     await store.append(write(value("t")))
 
-    assert await store.newest(THING, "other", ALL) is None
-    assert await store.newest(OTHER_THING, "t", ALL) is None
+    assert await store.newest(THING, (0,), "other", ALL) is None
+    assert await store.newest(OTHER_THING, (0,), "t", ALL) is None
 
 
 async def test_a_key_that_was_looked_for_too_early_is_found_once_it_is_written(store):
-    await store.newest(THING, "t", ALL)
+    await store.newest(THING, (0,), "t", ALL)
 
     await store.append(write(value("t", 7)))
 
@@ -109,7 +109,7 @@ async def test_every_read_sees_the_writes_before_it(store):
 
 async def test_a_reading_stays_as_it_is_when_more_is_written(store):
     await store.append(write(value("t", 1)))
-    reading = await store.newest(THING, "t", ALL)
+    reading = await store.newest(THING, (0,), "t", ALL)
 
     await store.append(write(value("t", 2)))
 
@@ -118,7 +118,7 @@ async def test_a_reading_stays_as_it_is_when_more_is_written(store):
 
 async def test_a_read_that_was_asked_for_before_a_write_does_not_hide_it_later(store):
     await store.append(write(value("t", 1)))
-    early = store.newest(THING, "t", ALL)
+    early = store.newest(THING, (0,), "t", ALL)
     appended = store.append(write(value("t", 2)))
 
     await asyncio.gather(early, appended)
@@ -174,7 +174,7 @@ async def test_a_window_holds_its_start_and_not_its_end(store, from_ms, until_ms
 async def test_an_empty_window_is_no_unknown_key(store):
     await store.append(write(value("t", 1, 1_000)))
 
-    assert (await store.newest(THING, "t", Window(1, 5_000))).rows == []
+    assert (await store.newest(THING, (0,), "t", Window(1, 5_000))).rows == []
 
 
 async def test_times_before_1970_are_kept(store):
@@ -195,11 +195,11 @@ async def test_keys_come_in_alphabetical_order_and_once_each(store):
     await store.append(write(value("b"), value("a.1"), value("C"), value("b")))
     await store.append(write(value("a"), value("z"), thing=OTHER_THING))
 
-    assert await store.keys(THING) == ["C", "a.1", "b"]
+    assert await store.keys(THING, (0,)) == ["C", "a.1", "b"]
 
 
 async def test_a_thing_that_never_wrote_has_no_keys(store):
-    assert await store.keys(THING) == []
+    assert await store.keys(THING, (0,)) == []
 
 
 async def test_keys_differ_by_case(store):
@@ -407,7 +407,7 @@ async def test_a_thing_may_have_as_many_keys_as_the_limit(open_store):
 
     await store.append(write(value("a"), value("b"), value("c"), value("a")))
 
-    assert await store.keys(THING) == ["a", "b", "c"]
+    assert await store.keys(THING, (0,)) == ["a", "b", "c"]
 
 
 async def test_a_request_that_passes_the_limit_of_keys_stores_nothing(open_store):
@@ -417,9 +417,9 @@ async def test_a_request_that_passes_the_limit_of_keys_stores_nothing(open_store
     with pytest.raises(TooManyKeysError):
         await store.append(write(value("a", "new"), value("c"), value("d")))
 
-    assert await store.keys(THING) == ["a", "b"]
+    assert await store.keys(THING, (0,)) == ["a", "b"]
     assert await values_of(store, "a") == ["old"]
-    assert await store.newest(THING, "c", ALL) is None
+    assert await store.newest(THING, (0,), "c", ALL) is None
 
 
 async def test_a_full_thing_goes_on_writing_its_keys(open_store):
@@ -439,7 +439,7 @@ async def test_every_thing_has_a_limit_of_its_own(open_store):
 
     await store.append(write(value("b"), thing=OTHER_THING))
 
-    assert await store.keys(OTHER_THING) == ["b"]
+    assert await store.keys(OTHER_THING, (0,)) == ["b"]
 
 
 async def test_a_refused_request_leaves_those_that_wait_with_it_alone(open_store):
@@ -500,8 +500,8 @@ async def test_a_cancelled_future_does_not_harm_those_that_wait_with_it(store):
 
 async def test_a_cancelled_read_does_not_harm_those_that_wait_with_it(store):
     await store.append(write(value("t", 1)))
-    cancelled = store.newest(THING, "t", ALL)
-    other = store.newest(THING, "t", ALL)
+    cancelled = store.newest(THING, (0,), "t", ALL)
+    other = store.newest(THING, (0,), "t", ALL)
 
     cancelled.cancel()
 

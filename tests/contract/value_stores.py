@@ -7,7 +7,7 @@ from typing import Protocol
 
 from doubles.values import KeptValues, MemoryValueStore
 from thingstead.features.values.model import NewValue, Position, Write
-from thingstead.features.values.ports import ValueStore
+from thingstead.features.values.ports import ValueArchive, ValueStore
 from thingstead.kernel.ids import ThingId
 from thingstead.storage.sqlite.value_store import SQLiteValueStore, ValueStoreLimits
 
@@ -16,7 +16,14 @@ OTHER_THING = ThingId("two")
 
 
 class OpenValueStore(ValueStore, Protocol):
-    """A store that a test can close."""
+    """A store with its archive, that a test can purge and close."""
+
+    @property
+    def archive(self) -> ValueArchive: ...
+
+    async def purge(self, thing_id: ThingId) -> bool: ...
+
+    async def purge_epoch(self, thing_id: ThingId, epoch: int) -> bool: ...
 
     async def close(self) -> None: ...
 
@@ -77,6 +84,6 @@ def timed(
     return NewValue(key, value, at_ms, position, has_own_time=True)
 
 
-def write(*values: NewValue, thing: ThingId = THING) -> Write:
-    """Make a request that writes the values to a thing."""
-    return Write(thing, values)
+def write(*values: NewValue, thing: ThingId = THING, epochs: tuple[int, ...] = (0,)) -> Write:
+    """Make a request that writes the values to a thing, in the last of its epochs."""
+    return Write(thing, values, epochs=epochs)

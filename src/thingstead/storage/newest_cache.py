@@ -11,6 +11,9 @@ from thingstead.features.values.model import Reading
 from thingstead.kernel.ids import ThingId
 from thingstead.kernel.json_values import compact_size
 
+Question = tuple[tuple[int, ...], str, int]
+"""What is read of a thing: the epochs that may be seen, the key, and the limit."""
+
 # Measured with values that are numbers: 227 bytes a row, its encoded text included.
 _ROW_BYTES = 230
 _ENTRY_BYTES = 1_000
@@ -25,38 +28,38 @@ class Slot:
 
 
 class NewestCache:
-    """Readings by thing, key and limit; `max_bytes` bounds what they take, 0 keeps none."""
+    """Readings by thing and question; `max_bytes` bounds what they take, 0 keeps none."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._slots: dict[ThingId, dict[tuple[str, int], Slot]] = {}
+        self._slots: dict[ThingId, dict[Question, Slot]] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
         return self._bytes
 
-    def get(self, thing_id: ThingId, key: str, limit: int) -> Reading | None:
+    def get(self, thing_id: ThingId, question: Question) -> Reading | None:
         """Return the reading that is kept, if there is one."""
         slots = self._slots.get(thing_id)
-        slot = None if slots is None else slots.get((key, limit))
+        slot = None if slots is None else slots.get(question)
         return None if slot is None else slot.reading
 
-    def reserve(self, thing_id: ThingId, key: str, limit: int) -> Slot:
+    def reserve(self, thing_id: ThingId, question: Question) -> Slot:
         """Return the place for a reading about to be looked up, before the look-up begins."""
-        return self._slots.setdefault(thing_id, {}).setdefault((key, limit), Slot())
+        return self._slots.setdefault(thing_id, {}).setdefault(question, Slot())
 
     def fill(
-        self, thing_id: ThingId, key: str, limit: int, slot: Slot, reading: Reading | None
+        self, thing_id: ThingId, question: Question, slot: Slot, reading: Reading | None
     ) -> None:
         """Keep the reading, unless the thing has written since its place was reserved.
 
         None, for a look-up that failed or found nothing, gives the place up.
         """
         slots = self._slots.get(thing_id, {})
-        if slot.reading is not None or slots.get((key, limit)) is not slot:
+        if slot.reading is not None or slots.get(question) is not slot:
             return
         if reading is None:
-            del slots[key, limit]
+            del slots[question]
             if not slots:
                 del self._slots[thing_id]
             return

@@ -57,3 +57,12 @@ class DocumentTooLargeError(ThingsteadError):
     code = "document-too-large"
     message = "Document too large"
     advice = "Shorten it to the limit that the text names."
+
+
+class DocumentChangedError(ThingsteadError):
+    """The document is not the one that the change was made for; nothing was stored."""
+
+    category = Category.PRECONDITION
+    code = "document-changed"
+    message = "Document has changed"
+    advice = "Read it again, and send its new ETag in If-Match."

@@ -13,9 +13,9 @@ from thingstead.features.magic.errors import (
     UnknownMagicKeyError,
 )
 from thingstead.features.magic.positions import point_of
+from thingstead.features.things.model import Thing
 from thingstead.features.values.model import ABSENT, DocumentChange, IncomingValue
 from thingstead.features.values.ports import ValueStore
-from thingstead.kernel.ids import ThingId
 from thingstead.kernel.json_values import is_larger_than
 
 GEO = "$geo"
@@ -67,28 +67,33 @@ class Magic:
         self._store = store
         self._max_document_bytes = max_document_bytes
 
-    async def read(self, thing_id: ThingId, key: str) -> object | None:
+    async def read(self, thing: Thing, key: str) -> object | None:
         """Return the value of a magic resource; None when it, or the path, was never set.
 
         Raises:
             MagicResourceNotFoundError: there is no magic resource of that name.
         """
         if key in {GEO, SETTINGS}:
-            return await self._store.document(thing_id, key)
+            return await self._document(thing, key)
         path = _settings_path(key)
         if path is None:
             raise MagicResourceNotFoundError
-        value = await self._store.document(thing_id, SETTINGS)
+        value = await self._document(thing, SETTINGS)
         for step in path:
             value = value.get(step) if isinstance(value, dict) else None
         return value
 
-    async def description(self, thing_id: ThingId) -> object | None:
+    async def description(self, thing: Thing) -> object | None:
         """Return the thing's description, or None when it has none."""
-        return await self._store.document(thing_id, DESCRIPTION)
+        return await self._document(thing, DESCRIPTION)
 
-    def description_change(self, description: object) -> DocumentChange:
-        """Return the change that replaces the whole description.
+    async def _document(self, thing: Thing, name: str) -> object | None:
+        return await self._store.document(thing.id, thing.epochs, name)
+
+    def description_change(
+        self, description: object, *, only_if: str | None = None
+    ) -> DocumentChange:
+        """Return the change that replaces the whole description, if it still has that tag.
 
         Raises:
             InvalidDescriptionError: it is no JSON object.
@@ -98,4 +103,4 @@ class Magic:
             raise InvalidDescriptionError("expected a JSON object")
         if is_larger_than(description, self._max_document_bytes):
             raise DocumentTooLargeError(f"at most {self._max_document_bytes} bytes")
-        return DocumentChange(DESCRIPTION, (), description, self._max_document_bytes)
+        return DocumentChange(DESCRIPTION, (), description, self._max_document_bytes, only_if)

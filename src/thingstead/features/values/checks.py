@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from thingstead.features.magic.positions import position_of
 from thingstead.features.magic.service import RESERVED_KEYS, change_of
+from thingstead.features.things.model import Thing
 from thingstead.features.values.errors import InvalidKeyError, InvalidValuesError
 from thingstead.features.values.model import (
     ABSENT,
@@ -22,7 +23,6 @@ from thingstead.features.values.model import (
     Write,
 )
 from thingstead.kernel.errors import InvalidBodyError, InvalidDateError
-from thingstead.kernel.ids import ThingId
 from thingstead.kernel.instants import parse_instant
 from thingstead.kernel.json_values import (
     JSONLimits,
@@ -50,6 +50,11 @@ class WriteLimits:
     json: JSONLimits = field(default=JSONLimits())
 
 
+def is_resource_key(text: str) -> bool:
+    """Return whether values can be written under that key."""
+    return _KEY.fullmatch(text) is not None and text not in RESERVED_KEYS
+
+
 class WriteChecker:
     """Turns an `IncomingWrite` into a `Write`."""
 
@@ -58,7 +63,7 @@ class WriteChecker:
         self._good_keys: set[str] = set()
 
     def checked(
-        self, thing_id: ThingId, incoming: IncomingWrite, now_ms: int, *, is_broadcast: bool
+        self, thing: Thing, incoming: IncomingWrite, now_ms: int, *, is_broadcast: bool
     ) -> Write:
         """Return the write to store; a value without a time gets `now_ms`.
 
@@ -82,11 +87,12 @@ class WriteChecker:
                 echo.append(len(values))
                 values.append(self._value(member, index, now_ms))
         return Write(
-            thing_id,
+            thing.id,
             tuple(values),
             tuple(changes),
             tuple(echo) if changes else None,
             is_broadcast,
+            thing.epochs,
         )
 
     def _value(self, member: IncomingValue, index: int, now_ms: int) -> NewValue:

@@ -64,13 +64,15 @@ class DocumentChange:
     """A change to one of a thing's documents: `$settings`, `$geo`, `description`.
 
     With an empty `path` the whole document is replaced; otherwise the one value at the path,
-    whose missing parents become objects. `max_bytes` bounds the document after the change.
+    whose missing parents become objects. `max_bytes` bounds the document after the change. With
+    `only_if` the document must have that tag (`magic/documents.py`) when its turn comes.
     """
 
     name: str
     path: tuple[str, ...]
     value: object
     max_bytes: int
+    only_if: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,9 @@ class Write:
 
     `echo` is what live subscribers see of it, in the order in which it was sent: an index into
     `values`, or the name and value of a magic resource. None stands for "the values as they are".
+
+    The last of `epochs` is written to. The others, ascending, are where a document is looked for
+    that the last one does not have yet, so that one member of it can be changed.
     """
 
     thing_id: ThingId
@@ -86,6 +91,7 @@ class Write:
     changes: tuple[DocumentChange, ...] = ()
     echo: "tuple[int | MagicEcho, ...] | None" = None
     is_broadcast: bool = True
+    epochs: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +150,28 @@ class Window:
     limit: int = 1
     from_ms: int | None = None
     until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A thing, and the epochs of it that may be seen, ascending."""
+
+    thing_id: ThingId
+    epochs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The place of a value among all of its key; no two values of a thing share one."""
+
+    at_ms: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedValue:
+    """A value on its way out of the archive, with the mark behind which to go on."""
+
+    mark: Mark
+    value: object
+    position: Position | None = None

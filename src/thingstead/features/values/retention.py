@@ -30,6 +30,10 @@ class RetentionStore(Protocol):
         """Delete some of a deleted thing's values; return whether nothing is left."""
         ...
 
+    async def purge_epoch(self, thing_id: ThingId, epoch: int) -> bool:
+        """Delete some of what an epoch holds; return whether nothing is left."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Swept:
@@ -65,6 +69,13 @@ class Retention:
         while not is_gone:
             await asyncio.sleep(_PAUSE_S)
             is_gone = await self._store.purge(thing_id)
+
+    async def purge_epoch(self, thing_id: ThingId, epoch: int) -> None:
+        """Delete everything that a thing wrote in one epoch; idempotent."""
+        is_gone = await self._store.purge_epoch(thing_id, epoch)
+        while not is_gone:
+            await asyncio.sleep(_PAUSE_S)
+            is_gone = await self._store.purge_epoch(thing_id, epoch)
 
     async def _return_space(self) -> None:
         left = await self._store.give_space_back()

@@ -69,31 +69,30 @@ class Values:
         """
         self._check_rate(thing.id)
         write = self._checker.checked(
-            thing.id, decode(), self._clock.now_ms(), is_broadcast=is_broadcast
+            thing, decode(), self._clock.now_ms(), is_broadcast=is_broadcast
         )
         return self._store.append(write)
 
     def submit_change(self, thing: Thing, change: DocumentChange) -> "Future[Appended]":
         """Queue a change of one document, such as a description."""
         self._check_rate(thing.id)
-        return self._store.append(
-            Write(thing.id, (), (change,), (MagicEcho(change.name, change.value),))
-        )
+        echo = (MagicEcho(change.name, change.value),)
+        return self._store.append(Write(thing.id, (), (change,), echo, epochs=thing.epochs))
 
-    async def read(self, thing_id: ThingId, key: str, window: Window) -> Reading:
-        """Return the values in the window, newest first.
+    async def read(self, thing: Thing, key: str, window: Window) -> Reading:
+        """Return the values in the window, newest first, of the epochs that may be seen.
 
         Raises:
-            ResourceNotFoundError: the thing has never written that key.
+            ResourceNotFoundError: the thing has never written that key in these epochs.
         """
-        reading = await self._store.newest(thing_id, key, window)
+        reading = await self._store.newest(thing.id, thing.epochs, key, window)
         if reading is None:
             raise ResourceNotFoundError
         return reading
 
-    async def keys(self, thing_id: ThingId) -> list[str]:
-        """Return the keys that the thing has written, in alphabetical order."""
-        return await self._store.keys(thing_id)
+    async def keys(self, thing: Thing) -> list[str]:
+        """Return the keys written in the epochs that may be seen, in alphabetical order."""
+        return await self._store.keys(thing.id, thing.epochs)
 
     async def check(self) -> None:
         """Raise what keeps values from being written or read, if anything does."""
@@ -113,7 +112,9 @@ class Values:
             if write.is_broadcast and has_listener(write.thing_id):
                 entries = _entries(write, appended)
                 if entries:
-                    self._bus.publish(LiveEvent(write.thing_id, appended.sequence, entries))
+                    self._bus.publish(
+                        LiveEvent(write.thing_id, appended.sequence, entries, write.epochs[-1])
+                    )
 
 
 def _entries(write: Write, appended: Appended) -> tuple[StoredValue | MagicEcho, ...]:

@@ -16,8 +16,15 @@ from sqlalchemy import URL
 
 from thingstead.kernel.errors import StoreUnavailableError
 from thingstead.storage.migrations.lock import migration_lock
-from thingstead.storage.migrations.migrate import Schema, is_current, sqlite_revision, upgrade
+from thingstead.storage.migrations.migrate import (
+    REVISIONS,
+    Schema,
+    is_current,
+    sqlite_revision,
+    upgrade,
+)
 from thingstead.storage.sqlite.failures import DatabaseUnusableError, translated_errors
+from thingstead.storage.sqlite.snapshot import fsync_folder, snapshot
 
 BUSY_TIMEOUT_S = 5.0
 _OLDEST_SQLITE = (3, 35, 0)  # RETURNING
@@ -31,13 +38,13 @@ def prepare_file(path: Path, schema: Schema) -> None:
     """Make the file if it is missing, and migrate it if it is behind; twice is the same as once.
 
     The folder must exist. A new file is readable by its owner only; SQLite gives its journal
-    the same mode.
+    the same mode. A file that is behind is copied first, next to it, as `NAME.before-REVISION`.
 
     Raises:
         DatabaseUnusableError: the file is damaged, or no database of this program.
         SchemaTooNewError: a newer version wrote it.
         StoreUnavailableError: it cannot be opened, or is locked for too long.
-        StorageFullError: the disk is full.
+        StorageFullError: the disk is full, or has no room for the copy; the file is as it was.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise DatabaseUnusableError(
@@ -52,6 +59,7 @@ def prepare_file(path: Path, schema: Schema) -> None:
             with migration_lock(path.parent):
                 # Another process may have migrated it while this one waited.
                 if not _is_ready(path, schema):
+                    _copy_if_used(path, schema)
                     _set_page_settings(path, schema)
                     upgrade(URL.create("sqlite", database=str(path)), schema)
     except OSError as exc:
@@ -64,11 +72,7 @@ def _create(path: Path) -> None:
     except FileExistsError:
         return
     # The file's name must outlast a power cut as surely as what is written into it.
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    fsync_folder(path.parent)
 
 
 def _is_ready(path: Path, schema: Schema) -> bool:
@@ -87,6 +91,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _has_tables(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+
+
+def _copy_if_used(path: Path, schema: Schema) -> None:
+    """Keep the file as it is before the upgrade, unless it is new and has nothing to keep."""
+    with closing(_connect(path)) as connection:
+        if sqlite_revision(connection, schema) is not None:
+            snapshot(connection, path.with_name(f"{path.name}.before-{REVISIONS[schema][-1]}"))
 
 
 def _set_page_settings(path: Path, schema: Schema) -> None:

@@ -1,7 +1,8 @@
 """The reader of `values.db`: bounded look-ups, many per wake-up of the event loop.
 
 Runs in its own thread on its own connection, so a slow disk never stalls the event loop.
-Every statement here is answered from an index (a test reads the plans).
+Every statement here is answered from an index (a test reads the plans). A key has a series in
+each epoch of its thing; what is read over several of them is merged here.
 """
 
 import sqlite3
@@ -10,24 +11,37 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from thingstead.features.values.model import Reading, Window
+from thingstead.features.values.model import ArchivedValue, Mark, Position, Reading, Window
 from thingstead.kernel.errors import ThingsteadError
 from thingstead.kernel.ids import ThingId
 from thingstead.storage.sqlite.failures import translated
 from thingstead.storage.sqlite.value_codec import from_column
+from thingstead.storage.sqlite.value_documents import find_document
 
 _SERIES_KEPT = 100_000
-_EARLIEST = -(2**63)
-_LATEST = 2**63 - 1
+EARLIEST = -(2**63)
+LATEST = 2**63 - 1
 
 NEWEST = (
     "SELECT value, at_ms, lat, long FROM value"
     " WHERE series_id = ? AND at_ms >= ? AND at_ms < ?"
     " ORDER BY at_ms DESC, sequence DESC LIMIT ?"
 )
-SERIES = "SELECT id FROM series WHERE thing_id = ? AND key = ?"
-KEYS = "SELECT key FROM series WHERE thing_id = ? ORDER BY key"
-DOCUMENT = "SELECT value FROM document WHERE thing_id = ? AND name = ?"
+NEWEST_TO_MERGE = (
+    "SELECT value, at_ms, lat, long, sequence FROM value"
+    " WHERE series_id = ? AND at_ms >= ? AND at_ms < ?"
+    " ORDER BY at_ms DESC, sequence DESC LIMIT ?"
+)
+PAGE = (
+    "SELECT value, at_ms, lat, long, sequence FROM value"
+    " WHERE series_id = ? AND (at_ms, sequence) > (?, ?)"
+    " ORDER BY at_ms, sequence LIMIT ?"
+)
+SERIES = "SELECT id FROM series WHERE thing_id = ? AND epoch = ? AND key = ?"
+KEYS = "SELECT key FROM series WHERE thing_id = ? AND epoch = ? ORDER BY key"
+
+NumberedRow = tuple[Any, int, float | None, float | None, int]
+"""A row as it is stored, its value still undecoded, with its sequence at the end."""
 
 
 @dataclass(slots=True)
@@ -45,7 +59,7 @@ class ValueReader:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._series: dict[tuple[ThingId, str], int] = {}
+        self._series: dict[tuple[ThingId, int, str], int] = {}
 
     def run(self, jobs: list[ReadJob]) -> None:
         """Carry out the look-ups and set what became of each; never raises."""
@@ -59,40 +73,102 @@ class ValueReader:
         """Forget the series ids of a thing whose series were deleted."""
         self._series = {k: v for k, v in self._series.items() if k[0] != thing_id}
 
-    def newest(self, thing_id: ThingId, key: str, window: Window) -> Reading | None:
+    def newest(
+        self, thing_id: ThingId, epochs: tuple[int, ...], key: str, window: Window
+    ) -> Reading | None:
         """Return the values in the window, newest first; None for a key never written."""
-        series_id = self._series.get((thing_id, key))
-        if series_id is None:
-            series_id = self._find_series(thing_id, key)
-            if series_id is None:
-                return None
-        rows = self._connection.execute(
-            NEWEST,
-            (
-                series_id,
-                _EARLIEST if window.from_ms is None else window.from_ms,
-                _LATEST if window.until_ms is None else window.until_ms,
-                window.limit,
-            ),
-        ).fetchall()
+        series = self._series_of(thing_id, epochs, key)
+        if not series:
+            return None
+        rows: list[Any]
+        if len(series) == 1:
+            rows = self._connection.execute(NEWEST, _bounds(series[0], window)).fetchall()
+        else:
+            merged = self._merged(series, window)
+            rows = [row[:4] for row in merged]
         if any(type(row[0]) is bytes for row in rows):
             rows = [(from_column(value), *others) for value, *others in rows]
         return Reading(key, rows)
 
-    def keys(self, thing_id: ThingId) -> list[str]:
-        """Return the keys that the thing has written, in alphabetical order."""
-        return [key for (key,) in self._connection.execute(KEYS, (thing_id,))]
+    def numbered(
+        self, thing_id: ThingId, epochs: tuple[int, ...], key: str, window: Window
+    ) -> list[NumberedRow]:
+        """Return the rows in the window as they are stored, newest first, to be merged."""
+        return self._merged(self._series_of(thing_id, epochs, key), window)
 
-    def document(self, thing_id: ThingId, name: str) -> object | None:
-        """Return the document's value, or None when it was never set."""
-        found = self._connection.execute(DOCUMENT, (thing_id, name)).fetchone()
-        return None if found is None else from_column(found[0].encode("utf-8"))
+    def page(
+        self,
+        thing_id: ThingId,
+        epochs: tuple[int, ...],
+        key: str,
+        *,
+        after: Mark | None,
+        limit: int,
+    ) -> list[ArchivedValue]:
+        """Return the values behind the mark, oldest first."""
+        start = (EARLIEST, EARLIEST) if after is None else (after.at_ms, after.sequence)
+        rows: list[NumberedRow] = []
+        for series_id in self._series_of(thing_id, epochs, key):
+            rows += self._connection.execute(PAGE, (series_id, *start, limit))
+        rows.sort(key=_place)
+        return [_archived(row) for row in rows[:limit]]
 
-    def _find_series(self, thing_id: ThingId, key: str) -> int | None:
-        found = self._connection.execute(SERIES, (thing_id, key)).fetchone()
+    def keys(self, thing_id: ThingId, epochs: tuple[int, ...]) -> list[str]:
+        """Return the keys that the thing has written, each once, in alphabetical order."""
+        if len(epochs) == 1:
+            return [key for (key,) in self._connection.execute(KEYS, (thing_id, epochs[0]))]
+        found: set[str] = set()
+        for epoch in epochs:
+            found.update(key for (key,) in self._connection.execute(KEYS, (thing_id, epoch)))
+        return sorted(found)
+
+    def document(self, thing_id: ThingId, epochs: tuple[int, ...], name: str) -> object | None:
+        """Return the document of the newest epoch that has it, or None when none has."""
+        return find_document(self._connection, thing_id, epochs, name)
+
+    def _merged(self, series: list[int], window: Window) -> list[NumberedRow]:
+        rows: list[NumberedRow] = []
+        for series_id in series:
+            rows += self._connection.execute(NEWEST_TO_MERGE, _bounds(series_id, window))
+        if len(series) > 1:
+            rows.sort(key=_place, reverse=True)
+        return rows[: window.limit]
+
+    def _series_of(self, thing_id: ThingId, epochs: tuple[int, ...], key: str) -> list[int]:
+        """Return the ids of the key's series, of those epochs in which it was written."""
+        found = []
+        for epoch in epochs:
+            series_id = self._series.get((thing_id, epoch, key))
+            if series_id is None:
+                series_id = self._find_series(thing_id, epoch, key)
+            if series_id is not None:
+                found.append(series_id)
+        return found
+
+    def _find_series(self, thing_id: ThingId, epoch: int, key: str) -> int | None:
+        found = self._connection.execute(SERIES, (thing_id, epoch, key)).fetchone()
         if found is None:
             return None
         if len(self._series) >= _SERIES_KEPT:
             del self._series[next(iter(self._series))]
-        self._series[thing_id, key] = found[0]
+        self._series[thing_id, epoch, key] = found[0]
         return int(found[0])
+
+
+def _bounds(series_id: int, window: Window) -> tuple[int, int, int, int]:
+    return (
+        series_id,
+        EARLIEST if window.from_ms is None else window.from_ms,
+        LATEST if window.until_ms is None else window.until_ms,
+        window.limit,
+    )
+
+
+def _place(row: NumberedRow) -> tuple[int, int]:
+    return row[1], row[4]
+
+
+def _archived(row: NumberedRow) -> ArchivedValue:
+    value, at_ms, lat, long, sequence = row
+    position = None if lat is None or long is None else Position(lat, long)
+    return ArchivedValue(Mark(at_ms, sequence), from_column(value), position)

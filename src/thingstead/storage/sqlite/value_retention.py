@@ -1,4 +1,4 @@
-"""Deleting old values in short slices, and giving the space back to the system.
+"""Deleting values in short slices, and giving the space back to the system.
 
 Each slice is a transaction of its own on the writer's connection, between two commits of
 requests, so a write waits for one slice at most. `auto_vacuum=INCREMENTAL` keeps freed pages
@@ -7,8 +7,12 @@ in the file until `incremental_vacuum` moves them to its end and cuts them off.
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from thingstead.features.values.model import Source, Window
 from thingstead.kernel.ids import ThingId
+from thingstead.storage.sqlite.value_reader import EARLIEST, LATEST
 
 _ROWS_A_SLICE = 1_000
 _PAGES_A_SLICE = 100
@@ -25,47 +29,72 @@ def delete_before(
     """
     end = time.monotonic() + _SLICE_S
     deleted = 0
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(connection):
         while True:
             page = connection.execute(
                 "SELECT id FROM series WHERE id > ? ORDER BY id LIMIT ?",
                 (after_series, _SERIES_A_PAGE),
             ).fetchall()
             for (series_id,) in page:
-                while number := _delete_some(connection, series_id, cutoff_ms):
+                while number := _delete_some(connection, series_id, EARLIEST, cutoff_ms):
                     deleted += number
                     if time.monotonic() >= end:
-                        connection.execute("COMMIT")
                         return deleted, after_series
                 after_series = series_id
             if len(page) < _SERIES_A_PAGE or time.monotonic() >= end:
-                connection.execute("COMMIT")
                 return deleted, None if len(page) < _SERIES_A_PAGE else after_series
-    except sqlite3.Error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
-def _delete_some(connection: sqlite3.Connection, series_id: int, cutoff_ms: int) -> int:
-    """Delete the oldest values of a series, some thousands at most; return how many."""
+def delete_window(
+    connection: sqlite3.Connection, source: Source, key: str, window: Window
+) -> tuple[int, bool]:
+    """Delete values of a key in the window, whatever its limit, for about 10 ms.
+
+    Returns the number deleted and whether none is left; the key stays known.
+    """
+    end = time.monotonic() + _SLICE_S
+    from_ms = EARLIEST if window.from_ms is None else window.from_ms
+    until_ms = LATEST if window.until_ms is None else window.until_ms
+    deleted = 0
+    with _transaction(connection):
+        for epoch in source.epochs:
+            found = connection.execute(
+                "SELECT id FROM series WHERE thing_id = ? AND epoch = ? AND key = ?",
+                (source.thing_id, epoch, key),
+            ).fetchone()
+            while found and (number := _delete_some(connection, found[0], from_ms, until_ms)):
+                deleted += number
+                if time.monotonic() >= end:
+                    return deleted, False
+    return deleted, True
+
+
+def _delete_some(
+    connection: sqlite3.Connection, series_id: int, from_ms: int, until_ms: int
+) -> int:
+    """Delete the oldest values of a window, a thousand at most; return how many."""
     beyond = connection.execute(
-        "SELECT at_ms FROM value WHERE series_id = ? AND at_ms < ? ORDER BY at_ms LIMIT 1 OFFSET ?",
-        (series_id, cutoff_ms, _ROWS_A_SLICE),
+        "SELECT at_ms, sequence FROM value WHERE series_id = ? AND at_ms >= ? AND at_ms < ?"
+        " ORDER BY at_ms, sequence LIMIT 1 OFFSET ?",
+        (series_id, from_ms, until_ms, _ROWS_A_SLICE),
     ).fetchone()
-    # Many values may share one time: then all of that time go together, or nothing would.
-    limit_ms = cutoff_ms if beyond is None else max(beyond[0], _oldest(connection, series_id) + 1)
+    # Many values may share one time, so the sequence has a part in where to stop.
     return connection.execute(
-        "DELETE FROM value WHERE series_id = ? AND at_ms < ?", (series_id, limit_ms)
+        "DELETE FROM value WHERE series_id = ? AND at_ms >= ? AND (at_ms, sequence) < (?, ?)",
+        (series_id, from_ms, *(beyond or (until_ms, EARLIEST))),
     ).rowcount
 
 
-def _oldest(connection: sqlite3.Connection, series_id: int) -> int:
-    (at_ms,) = connection.execute(
-        "SELECT min(at_ms) FROM value WHERE series_id = ?", (series_id,)
-    ).fetchone()
-    return int(at_ms)
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def give_space_back(connection: sqlite3.Connection) -> int:
@@ -78,22 +107,35 @@ def give_space_back(connection: sqlite3.Connection) -> int:
 
 def purge_thing(connection: sqlite3.Connection, thing_id: ThingId) -> bool:
     """Delete some values of a thing, at last the rest of it; return whether all is gone."""
-    end = time.monotonic() + _SLICE_S
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    of_thing = (thing_id,)
+    with _transaction(connection):
+        series = connection.execute("SELECT id FROM series WHERE thing_id = ?", of_thing).fetchall()
+        is_empty = _empty(connection, series)
+        if is_empty:
+            connection.execute("DELETE FROM series WHERE thing_id = ?", of_thing)
+            connection.execute("DELETE FROM document WHERE thing_id = ?", of_thing)
+    return is_empty
+
+
+def purge_epoch(connection: sqlite3.Connection, thing_id: ThingId, epoch: int) -> bool:
+    """Delete some values of an epoch, at last the rest of it; return whether all is gone."""
+    of_epoch = (thing_id, epoch)
+    with _transaction(connection):
         series = connection.execute(
-            "SELECT id FROM series WHERE thing_id = ?", (thing_id,)
+            "SELECT id FROM series WHERE thing_id = ? AND epoch = ?", of_epoch
         ).fetchall()
-        for (series_id,) in series:
-            while _delete_some(connection, series_id, 2**63 - 1):
-                if time.monotonic() >= end:
-                    connection.execute("COMMIT")
-                    return False
-        connection.execute("DELETE FROM series WHERE thing_id = ?", (thing_id,))
-        connection.execute("DELETE FROM document WHERE thing_id = ?", (thing_id,))
-        connection.execute("COMMIT")
-    except sqlite3.Error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+        is_empty = _empty(connection, series)
+        if is_empty:
+            connection.execute("DELETE FROM series WHERE thing_id = ? AND epoch = ?", of_epoch)
+            connection.execute("DELETE FROM document WHERE thing_id = ? AND epoch = ?", of_epoch)
+    return is_empty
+
+
+def _empty(connection: sqlite3.Connection, series: list[tuple[int]]) -> bool:
+    """Delete values of the series for about 10 ms; return whether none is left."""
+    end = time.monotonic() + _SLICE_S
+    for (series_id,) in series:
+        while _delete_some(connection, series_id, EARLIEST, LATEST):
+            if time.monotonic() >= end:
+                return False
     return True

@@ -18,11 +18,12 @@ from thingstead.features.values.model import Appended, Reading, Window, Write
 from thingstead.features.values.ports import Committed
 from thingstead.kernel.errors import OverloadedError, StoreUnavailableError, ThingsteadError
 from thingstead.kernel.ids import ThingId
-from thingstead.storage.newest_cache import NewestCache, Slot
+from thingstead.storage.newest_cache import NewestCache, Question, Slot
 from thingstead.storage.sqlite import value_retention
 from thingstead.storage.sqlite.batch_thread import BatchThread
 from thingstead.storage.sqlite.failures import translated
 from thingstead.storage.sqlite.opening import prepare_file
+from thingstead.storage.sqlite.value_archive import SQLiteValueArchive
 from thingstead.storage.sqlite.value_checkpoint import Checkpointer
 from thingstead.storage.sqlite.value_files import connect
 from thingstead.storage.sqlite.value_reader import ReadJob, ValueReader
@@ -61,17 +62,19 @@ class ValueStoreLimits:
 
 @dataclass(slots=True)
 class _Chore:
-    """Work for the writer's connection that is no request: retention, purging."""
+    """Work for the writer's connection that is no request: retention, deleting, purging."""
 
     run: Callable[[sqlite3.Connection, ValueWriter], object]
     future: "Future[Any]"
     pages: int
+    thing_id: ThingId | None
+    """The only thing that is changed; None stands for any."""
     result: object = None
     error: ThingsteadError | None = None
 
 
 class SQLiteValueStore:
-    """Values and documents in one SQLite file."""
+    """Values and documents in one SQLite file; `archive` reads and deletes over many things."""
 
     def __init__(
         self,
@@ -99,6 +102,9 @@ class SQLiteValueStore:
             "thingstead-reader", self._read, max_batch=256
         )
         self._kept = NewestCache(limits.kept_bytes)
+        self.archive = SQLiteValueArchive(
+            self._look_up, lambda run, thing_id: self._do_chore(lambda db, _: run(db), thing_id)
+        )
         self._logged_at = float("-inf")
         self._unlogged = 0
         self._waiting_values = 0
@@ -155,39 +161,44 @@ class SQLiteValueStore:
         self._write_thread.put(WriteJob(write, future))
         return future
 
-    def newest(self, thing_id: ThingId, key: str, window: Window) -> "Future[Reading | None]":
+    def newest(
+        self, thing_id: ThingId, epochs: tuple[int, ...], key: str, window: Window
+    ) -> "Future[Reading | None]":
         """Look values up; see `ValueStore.newest`."""
         if window.from_ms is not None or window.until_ms is not None:
-            return self._look_up(lambda reader: reader.newest(thing_id, key, window))
-        kept = self._kept.get(thing_id, key, window.limit)
+            return self._look_up(lambda reader: reader.newest(thing_id, epochs, key, window))
+        question = (epochs, key, window.limit)
+        kept = self._kept.get(thing_id, question)
         if kept is not None:
             future: Future[Reading | None] = self._loop.create_future()
             future.set_result(kept)
             return future
-        future = self._look_up(lambda reader: reader.newest(thing_id, key, window))
-        slot = self._kept.reserve(thing_id, key, window.limit)
-        future.add_done_callback(partial(self._keep, thing_id, key, window.limit, slot))
+        future = self._look_up(lambda reader: reader.newest(thing_id, epochs, key, window))
+        slot = self._kept.reserve(thing_id, question)
+        future.add_done_callback(partial(self._keep, thing_id, question, slot))
         return future
 
     def _keep(
-        self, thing_id: ThingId, key: str, limit: int, slot: Slot, look_up: "Future[Reading | None]"
+        self, thing_id: ThingId, question: Question, slot: Slot, look_up: "Future[Reading | None]"
     ) -> None:
         has_failed = look_up.cancelled() or look_up.exception() is not None
-        self._kept.fill(thing_id, key, limit, slot, None if has_failed else look_up.result())
+        self._kept.fill(thing_id, question, slot, None if has_failed else look_up.result())
 
-    async def keys(self, thing_id: ThingId) -> list[str]:
-        """Return the keys that the thing has written, in alphabetical order."""
-        return await self._look_up(lambda reader: reader.keys(thing_id))
+    async def keys(self, thing_id: ThingId, epochs: tuple[int, ...]) -> list[str]:
+        """Return the keys that the thing has written; see `ValueStore.keys`."""
+        return await self._look_up(lambda reader: reader.keys(thing_id, epochs))
 
-    async def document(self, thing_id: ThingId, name: str) -> object | None:
-        """Return the document's value, or None when it was never set."""
-        return await self._look_up(lambda reader: reader.document(thing_id, name))
+    async def document(
+        self, thing_id: ThingId, epochs: tuple[int, ...], name: str
+    ) -> object | None:
+        """Return the document of the newest epoch that has it; see `ValueStore.document`."""
+        return await self._look_up(lambda reader: reader.document(thing_id, epochs, name))
 
     async def check(self) -> None:
         """Raise what keeps the threads from serving, if anything does."""
         try:
             async with asyncio.timeout(_CHECK_S):
-                await self._look_up(lambda reader: reader.keys(ThingId("")))
+                await self._look_up(lambda reader: reader.keys(ThingId(""), (0,)))
                 await self._put_chore(lambda db, _: db.execute("SELECT 1").fetchall(), 0)
         except TimeoutError as exc:
             raise StoreUnavailableError(f"no answer for {_CHECK_S:g} s") from exc
@@ -210,7 +221,19 @@ class SQLiteValueStore:
             return value_retention.purge_thing(db, thing_id)
 
         await self._look_up(lambda reader: reader.forget(thing_id))
-        return await self._do_chore(purge)
+        return await self._do_chore(purge, thing_id)
+
+    async def purge_epoch(self, thing_id: ThingId, epoch: int) -> bool:
+        """Delete a slice of an epoch; return whether nothing of it is left."""
+
+        def purge(db: sqlite3.Connection, writer: ValueWriter) -> bool:
+            writer.forget(thing_id)
+            return value_retention.purge_epoch(db, thing_id, epoch)
+
+        is_gone = await self._do_chore(purge, thing_id)
+        # After it, so that no read in between has the reader know a series that is gone.
+        await self._look_up(lambda reader: reader.forget(thing_id))
+        return is_gone
 
     def _look_up(self, look_up: Callable[[ValueReader], Result]) -> "Future[Result]":
         if self._waiting_reads >= self._limits.waiting_reads:
@@ -222,18 +245,25 @@ class SQLiteValueStore:
         self._read_thread.put(ReadJob(look_up, future))
         return future
 
-    async def _do_chore(self, run: Callable[[sqlite3.Connection, ValueWriter], Result]) -> Result:
+    async def _do_chore(
+        self,
+        run: Callable[[sqlite3.Connection, ValueWriter], Result],
+        thing_id: ThingId | None = None,
+    ) -> Result:
         # A chore fills the log faster than it is copied. What came meanwhile is left to the
         # writer to copy, so it must be little: without this, writes waited for seconds.
         while self._checkpointer.is_busy:  # noqa: ASYNC110  # It ends in another thread.
             await asyncio.sleep(_NAP_S)
-        return await self._put_chore(run, _PAGES_OF_A_CHORE)
+        return await self._put_chore(run, _PAGES_OF_A_CHORE, thing_id)
 
     def _put_chore(
-        self, run: Callable[[sqlite3.Connection, ValueWriter], Result], pages: int
+        self,
+        run: Callable[[sqlite3.Connection, ValueWriter], Result],
+        pages: int,
+        thing_id: ThingId | None = None,
     ) -> "Future[Result]":
         future: Future[Result] = self._loop.create_future()
-        self._write_thread.put(_Chore(run, future, pages))
+        self._write_thread.put(_Chore(run, future, pages, thing_id))
         return future
 
     # In the threads.
@@ -289,7 +319,10 @@ class SQLiteValueStore:
             self._logged_at, self._unlogged = now, 0
 
     def _finish_chore(self, chore: _Chore) -> None:
-        if chore.pages:
+        # A look-up under way may have read what is deleted by now; its place is dropped too.
+        if chore.thing_id is not None:
+            self._kept.drop(chore.thing_id)
+        elif chore.pages:
             self._kept.clear()
         _settle(chore.future, chore.result, chore.error)
 

@@ -17,7 +17,8 @@ from thingstead.features.values.model import Appended, DocumentChange, NewValue,
 from thingstead.kernel.errors import ThingsteadError
 from thingstead.kernel.ids import ThingId
 from thingstead.storage.sqlite.failures import translated
-from thingstead.storage.sqlite.value_codec import Column, from_column, to_column
+from thingstead.storage.sqlite.value_codec import Column, to_column
+from thingstead.storage.sqlite.value_documents import find_document
 
 _SERIES_KEPT = 200_000
 COMPARED_VALUES = 2_000
@@ -47,7 +48,8 @@ class ValueWriter:
     def __init__(self, connection: sqlite3.Connection, *, max_keys: int) -> None:
         self._connection = connection
         self._max_keys = max_keys
-        self._series: dict[ThingId, dict[str, int]] = {}
+        # Of each thing the epoch written to last only: it does not go back to an earlier one.
+        self._series: dict[ThingId, tuple[int, dict[str, int]]] = {}
         self._series_count = 0
         self._touched: set[ThingId] = set()
         self.flush_s = 0.0
@@ -88,7 +90,9 @@ class ValueWriter:
 
     def forget(self, thing_id: ThingId) -> None:
         """Forget the series ids of a thing whose series were deleted."""
-        self._series_count -= len(self._series.pop(thing_id, ()))
+        kept = self._series.pop(thing_id, None)
+        if kept is not None:
+            self._series_count -= len(kept[1])
 
     def _keep_sequence(self) -> None:
         moved = self._connection.execute(
@@ -127,17 +131,20 @@ class ValueWriter:
         """Queue the request's rows; raises before anything of it was written."""
         documents = self._documents_after(write) if write.changes else {}
         values = write.values
-        known = self._series.get(write.thing_id)
-        if known is None:
-            known = self._load_series(write.thing_id)
+        epoch = write.epochs[-1]
+        kept = self._series.get(write.thing_id)
+        if kept is not None and kept[0] == epoch:
+            known = kept[1]
+        else:
+            known = self._load_series(write.thing_id, epoch)
         # The common request holds one value of a known key.
         if any(value.key not in known for value in values):
             self._add_series(write, known)
         for name, text in documents.items():
             self._connection.execute(
-                "INSERT INTO document (thing_id, name, value) VALUES (?, ?, ?)"
-                " ON CONFLICT (thing_id, name) DO UPDATE SET value = excluded.value",
-                (write.thing_id, name, text),
+                "INSERT INTO document (thing_id, name, epoch, value) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (thing_id, name, epoch) DO UPDATE SET value = excluded.value",
+                (write.thing_id, name, epoch, text),
             )
         if any(value.has_own_time for value in values):
             return self._insert_timed(write, known, rows)
@@ -194,21 +201,19 @@ class ValueWriter:
             changes.setdefault(change.name, []).append(change)
         texts: dict[str, str] = {}
         for name, of_name in changes.items():
-            found = self._connection.execute(
-                "SELECT value FROM document WHERE thing_id = ? AND name = ?",
-                (write.thing_id, name),
-            ).fetchone()
-            before = from_column(found[0].encode("utf-8")) if found else None
+            before = find_document(self._connection, write.thing_id, write.epochs, name)
             texts[name] = changed_document(before, of_name)
         return texts
 
-    def _load_series(self, thing_id: ThingId) -> dict[str, int]:
+    def _load_series(self, thing_id: ThingId, epoch: int) -> dict[str, int]:
+        self.forget(thing_id)
         while self._series_count >= _SERIES_KEPT:
             self.forget(next(iter(self._series)))
         found = self._connection.execute(
-            "SELECT key, id FROM series WHERE thing_id = ?", (thing_id,)
+            "SELECT key, id FROM series WHERE thing_id = ? AND epoch = ?", (thing_id, epoch)
         ).fetchall()
-        known = self._series[thing_id] = dict(found)
+        known = dict(found)
+        self._series[thing_id] = (epoch, known)
         self._series_count += len(known)
         return known
 
@@ -219,8 +224,8 @@ class ValueWriter:
         self._touched.add(write.thing_id)
         for key in new:
             (known[key],) = self._connection.execute(
-                "INSERT INTO series (thing_id, key) VALUES (?, ?) RETURNING id",
-                (write.thing_id, key),
+                "INSERT INTO series (thing_id, key, epoch) VALUES (?, ?, ?) RETURNING id",
+                (write.thing_id, key, write.epochs[-1]),
             ).fetchone()
         self._series_count += len(new)
 

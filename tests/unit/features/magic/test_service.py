@@ -12,10 +12,11 @@ from thingstead.features.magic.errors import (
     UnknownMagicKeyError,
 )
 from thingstead.features.magic.service import Magic, change_of
+from thingstead.features.things.model import Thing
 from thingstead.features.values.model import ABSENT, DocumentChange, IncomingValue, Write
-from thingstead.kernel.ids import ThingId
+from thingstead.kernel.ids import ProductId, ThingId
 
-THING = ThingId("one")
+THING = Thing(ThingId("one"), ProductId(1), 0)
 UNKNOWN_KEYS = [
     "$",
     "$$",
@@ -122,7 +123,7 @@ async def test_what_was_never_set_reads_as_none(magic, key):
 
 
 async def test_geo_reads_as_the_point_that_was_written(magic, store):
-    await store.append(Write(THING, (), (change("$geo", ["2.5", "41"]),)))
+    await store.append(Write(THING.id, (), (change("$geo", ["2.5", "41"]),)))
 
     assert await magic.read(THING, "$geo") == {"type": "Point", "coordinates": [2.5, 41]}
 
@@ -140,9 +141,31 @@ async def test_geo_reads_as_the_point_that_was_written(magic, store):
     ],
 )
 async def test_a_path_reads_what_stands_there(magic, store, key, expected):
-    await store.append(Write(THING, (), (change("$settings", {"a": {"b": [1], "n": None}}),)))
+    await store.append(Write(THING.id, (), (change("$settings", {"a": {"b": [1], "n": None}}),)))
 
     assert await magic.read(THING, key) == expected
+
+
+@pytest.mark.parametrize(
+    ("epochs", "place", "name"),
+    [((0,), 0, "a"), ((0, 2), 0, "c"), ((1,), 1, None), ((3,), None, None)],
+)
+async def test_a_thing_shows_the_documents_of_its_own_epochs_only(
+    magic, store, epochs, place, name
+):
+    thing = Thing(THING.id, ProductId(1), 0, epochs)
+    for epoch, what in ((0, change("$geo", [0, 0])), (1, change("$geo", [1, 1]))):
+        await store.append(Write(THING.id, (), (what,), epochs=(epoch,)))
+    for epoch, what in ((0, "a"), (2, "c")):
+        named = (change("$settings.name", what), magic.description_change({"name": what}))
+        await store.append(Write(THING.id, (), named, epochs=(epoch,)))
+
+    geo = await magic.read(thing, "$geo")
+
+    assert geo == (None if place is None else {"type": "Point", "coordinates": [place, place]})
+    assert await magic.read(thing, "$settings.name") == name
+    assert await magic.read(thing, "$settings") == (None if name is None else {"name": name})
+    assert await magic.description(thing) == (None if name is None else {"name": name})
 
 
 async def test_a_thing_has_no_description_at_first(magic):
@@ -150,15 +173,15 @@ async def test_a_thing_has_no_description_at_first(magic):
 
 
 async def test_a_description_reads_as_it_was_put(magic, store):
-    await store.append(Write(THING, (), (magic.description_change({"name": "A"}),)))
+    await store.append(Write(THING.id, (), (magic.description_change({"name": "A"}),)))
 
     assert await magic.description(THING) == {"name": "A"}
 
 
 async def test_a_description_is_replaced_whole(magic, store):
-    await store.append(Write(THING, (), (magic.description_change({"name": "A"}),)))
+    await store.append(Write(THING.id, (), (magic.description_change({"name": "A"}),)))
 
-    await store.append(Write(THING, (), (magic.description_change({"place": 1}),)))
+    await store.append(Write(THING.id, (), (magic.description_change({"place": 1}),)))
 
     assert await magic.description(THING) == {"place": 1}
 

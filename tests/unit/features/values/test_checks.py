@@ -7,6 +7,7 @@ from thingstead.features.magic.errors import (
     InvalidSettingsError,
     UnknownMagicKeyError,
 )
+from thingstead.features.things.model import Thing
 from thingstead.features.values import checks
 from thingstead.features.values.checks import WriteChecker, WriteLimits
 from thingstead.features.values.errors import InvalidKeyError, InvalidValuesError
@@ -20,10 +21,10 @@ from thingstead.features.values.model import (
     Position,
 )
 from thingstead.kernel.errors import InvalidDateError
-from thingstead.kernel.ids import ThingId
+from thingstead.kernel.ids import ProductId, ThingId
 from thingstead.kernel.instants import format_instant
 
-THING = ThingId("one")
+THING = Thing(ThingId("one"), ProductId(1), 0)
 NOW = 1_769_860_800_000  # 2026-01-31T12:00:00Z
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -49,10 +50,20 @@ def nested(levels):
 def test_a_plain_number_gets_the_server_s_time():
     write = checked(sent(21.5))
 
-    assert write.thing_id == THING
+    assert write.thing_id == THING.id
     assert write.values == (NewValue("t", 21.5, NOW),)
     assert write.changes == ()
     assert write.echo is None
+
+
+def test_a_write_carries_the_epochs_of_its_thing():
+    thing = Thing(THING.id, ProductId(1), 0, (0, 3))
+
+    write = WriteChecker(WriteLimits()).checked(
+        thing, IncomingWrite([sent(1)]), NOW, is_broadcast=True
+    )
+
+    assert write.epochs == (0, 3)
 
 
 @pytest.mark.parametrize("is_broadcast", [True, False])

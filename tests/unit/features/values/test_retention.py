@@ -35,6 +35,10 @@ class ScriptedStore:
         self.asked.append(thing_id)
         return self._next("purge")
 
+    async def purge_epoch(self, thing_id, epoch):
+        self.asked.append((thing_id, epoch))
+        return self._next("purge")
+
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
@@ -84,6 +88,14 @@ async def test_a_deleted_thing_is_purged_until_nothing_is_left():
     await Retention(store, ManualClock(), max_age_days=0).purge(ThingId("one"))
 
     assert store.asked == ["one"] * 3
+
+
+async def test_an_epoch_is_purged_until_nothing_is_left():
+    store = ScriptedStore(purges=[False, False, True])
+
+    await Retention(store, ManualClock(), max_age_days=0).purge_epoch(ThingId("one"), 3)
+
+    assert store.asked == [("one", 3)] * 3
 
 
 async def test_other_tasks_run_between_two_slices():

@@ -35,6 +35,8 @@ from thingstead.kernel.ids import ProductId, ThingId
 
 THING = Thing(ThingId("one"), ProductId(1), 0)
 OTHER_THING = Thing(ThingId("two"), ProductId(1), 0)
+LATER = Thing(THING.id, ProductId(1), 0, (1,))
+BOTH = Thing(THING.id, ProductId(1), 0, (0, 1))
 BEFORE = "2025-12-31T23:00:00.000Z"
 
 
@@ -65,22 +67,22 @@ def rig():
 async def test_a_write_can_be_read_as_soon_as_its_future_resolved(rig):
     await rig.submit({"key": "t", "value": 21.5})
 
-    reading = await rig.values.read(THING.id, "t", Window())
+    reading = await rig.values.read(THING, "t", Window())
 
     assert reading.rows == [(21.5, rig.clock.now_ms(), None, None)]
-    assert await rig.values.keys(THING.id) == ["t"]
+    assert await rig.values.keys(THING) == ["t"]
 
 
 async def test_reading_a_key_that_was_never_written_is_refused(rig):
     with pytest.raises(ResourceNotFoundError):
-        await rig.values.read(THING.id, "t", Window())
+        await rig.values.read(THING, "t", Window())
 
 
 async def test_a_wrong_write_is_refused_at_once_and_stores_nothing(rig):
     with pytest.raises(InvalidKeyError):
         rig.submit({"key": "good", "value": 1}, {"key": "not good", "value": 1})
 
-    assert await rig.values.keys(THING.id) == []
+    assert await rig.values.keys(THING) == []
 
 
 async def test_one_bad_value_in_a_thousand_keeps_the_others_from_being_stored(rig):
@@ -89,7 +91,7 @@ async def test_one_bad_value_in_a_thousand_keeps_the_others_from_being_stored(ri
     with pytest.raises(InvalidValuesError):
         rig.submit(*members, {"key": "bad", "value": float("nan")})
 
-    assert await rig.values.keys(THING.id) == []
+    assert await rig.values.keys(THING) == []
 
 
 async def test_settings_that_are_too_large_keep_the_values_from_being_stored(rig):
@@ -98,7 +100,7 @@ async def test_settings_that_are_too_large_keep_the_values_from_being_stored(rig
             {"key": "good", "value": 1}, {"key": "$settings", "value": {"a": "x" * 16_384}}
         )
 
-    assert await rig.values.keys(THING.id) == []
+    assert await rig.values.keys(THING) == []
     assert rig.heard == []
 
 
@@ -132,6 +134,39 @@ async def test_a_store_that_cannot_be_read_fails_the_check(rig, monkeypatch):
 
     with pytest.raises(StoreUnavailableError):
         await rig.values.check()
+
+
+# Epochs.
+
+
+async def test_a_thing_reads_its_own_epochs_only(rig):
+    await rig.submit({"key": "t", "value": "theirs"}, {"key": "u", "value": 1})
+    rig.clock.advance(1)
+    await rig.submit({"key": "t", "value": "mine"}, thing=LATER)
+
+    mine = await rig.values.read(LATER, "t", Window(9))
+    both = await rig.values.read(BOTH, "t", Window(9))
+
+    assert [row[0] for row in mine.rows] == ["mine"]
+    assert [row[0] for row in both.rows] == ["mine", "theirs"]
+    assert await rig.values.keys(LATER) == ["t"]
+    with pytest.raises(ResourceNotFoundError):
+        await rig.values.read(LATER, "u", Window())
+
+
+async def test_a_write_is_announced_with_the_epoch_that_it_went_into(rig):
+    await rig.submit({"key": "t", "value": 1})
+    await rig.submit({"key": "t", "value": 2}, thing=BOTH)
+    await rig.values.submit_change(LATER, DocumentChange("description", (), {}, 99))
+
+    assert [event.epoch for event in rig.heard] == [0, 1, 1]
+
+
+async def test_a_changed_document_goes_into_the_newest_epoch(rig):
+    await rig.values.submit_change(BOTH, DocumentChange("description", (), {"a": 1}, 99))
+
+    assert await rig.store.document(THING.id, (1,), "description") == {"a": 1}
+    assert await rig.store.document(THING.id, (0,), "description") is None
 
 
 # Rates.

@@ -52,7 +52,7 @@ def checkpointer(path, writer, copier, copied):
 
 
 def commit(writer, number):
-    writer.execute("INSERT INTO document VALUES ('thing', ?, ?)", (f"d{number}", "x" * 5_000))
+    writer.execute("INSERT INTO document VALUES ('thing', ?, 0, ?)", (f"d{number}", "x" * 5_000))
 
 
 def pages_in_log(connection):

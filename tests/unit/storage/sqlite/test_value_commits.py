@@ -28,7 +28,7 @@ async def store(tmp_path):
 
 
 async def values_of(store, key="t", thing=THING):
-    reading = await store.newest(thing, key, ALL)
+    reading = await store.newest(thing, (0,), key, ALL)
     return None if reading is None else [row[0] for row in reading.rows]
 
 
@@ -89,8 +89,8 @@ async def test_a_full_disk_fails_every_request_of_the_batch_and_stores_none(stor
 
     assert [type(failure) for failure in failures] == [StorageFullError] * 3
     assert await values_of(store) == ["before"]
-    assert await store.keys(THING) == ["t"]
-    assert await store.document(THING, "$settings") is None
+    assert await store.keys(THING, (0,)) == ["t"]
+    assert await store.document(THING, (0,), "$settings") is None
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
@@ -168,7 +168,7 @@ async def test_a_statement_that_fails_fails_the_batch_and_leaves_no_transaction_
 
     assert [type(failure) for failure in failures] == [ThingsteadError] * 3
     assert appended.sequence == 2
-    assert await store.keys(THING) == ["t"]
+    assert await store.keys(THING, (0,)) == ["t"]
     assert await values_of(store) == ["after", "before"]
 
 
@@ -237,19 +237,19 @@ async def test_keys_that_another_process_made_are_used_and_not_made_again(tmp_pa
         await one.append(write(value("b", 3)))
 
         assert await values_of(other, "b") == [3, 2]
-        assert await one.keys(THING) == ["a", "b"]
+        assert await one.keys(THING, (0,)) == ["a", "b"]
 
 
 async def test_as_many_reads_may_wait_as_the_limit_and_no_more(tmp_path):
     async with opened(tmp_path / "values.db", ValueStoreLimits(waiting_reads=2)) as store:
-        waiting = [store.newest(THING, "t", ALL), store.newest(THING, "t", ALL)]
+        waiting = [store.newest(THING, (0,), "t", ALL), store.newest(THING, (0,), "t", ALL)]
 
         with pytest.raises(OverloadedError) as refused:
-            store.newest(THING, "t", ALL)
+            store.newest(THING, (0,), "t", ALL)
 
         assert refused.value.retry_after_s == 1
         assert await asyncio.gather(*waiting) == [None, None]
-        assert await store.newest(THING, "t", ALL) is None
+        assert await store.newest(THING, (0,), "t", ALL) is None
 
 
 async def test_a_look_up_that_fails_fails_alone(store):
@@ -258,7 +258,7 @@ async def test_a_look_up_that_fails_fails_alone(store):
     def broken(reader):
         reader._connection.execute("SELECT nothing FROM nowhere")
 
-    failing, good = store._look_up(broken), store.newest(THING, "t", ALL)
+    failing, good = store._look_up(broken), store.newest(THING, (0,), "t", ALL)
 
     with pytest.raises(ThingsteadError, match="Internal server error"):
         await failing
@@ -289,4 +289,4 @@ async def test_a_store_whose_thread_does_not_end_in_time_says_so_and_stays_open(
             await store.close(timeout_s=0.0)
 
         assert [record.levelno for record in caplog.records] == [logging.ERROR]
-        await store.newest(THING, "t", ALL)
+        await store.newest(THING, (0,), "t", ALL)

@@ -32,7 +32,7 @@ async def test_many_changes_of_one_document_read_and_write_it_once(store):
         await store.append(Write(THING, (), changes))
 
     assert len([text for text in statements if "document" in text]) == 2
-    assert len(await store.document(THING, "$settings")) == 1_000
+    assert len(await store.document(THING, (0,), "$settings")) == 1_000
 
 
 async def test_many_values_of_one_time_are_compared_with_one_look_up(store):
@@ -42,7 +42,7 @@ async def test_many_values_of_one_time_are_compared_with_one_look_up(store):
         await store.append(write(*(timed("t", number, 5) for number in range(1_000))))
 
     assert len([text for text in statements if text.startswith("SELECT value, lat")]) == 1
-    assert len((await store.newest(THING, "t", ALL)).rows) == 1_000
+    assert len((await store.newest(THING, (0,), "t", ALL)).rows) == 1_000
 
 
 @pytest.mark.parametrize(("later", "stored"), [(2, 3), (3, 5)])
@@ -55,7 +55,7 @@ async def test_a_repeat_is_looked_for_among_the_newest_values_of_its_time(
 
     await store.append(write(timed("t", "first", 5)))
 
-    assert len((await store.newest(THING, "t", ALL)).rows) == stored
+    assert len((await store.newest(THING, (0,), "t", ALL)).rows) == stored
 
 
 async def test_a_sequence_that_would_go_backwards_fails_its_batch(store):
@@ -65,7 +65,7 @@ async def test_a_sequence_that_would_go_backwards_fails_its_batch(store):
     with pytest.raises(ThingsteadError):
         await store.append(write(value("t", 2)))
 
-    assert [row[0] for row in (await store.newest(THING, "t", ALL)).rows] == [1]
+    assert [row[0] for row in (await store.newest(THING, (0,), "t", ALL)).rows] == [1]
 
 
 async def test_the_writer_goes_on_after_a_sequence_that_would_go_backwards(store):

@@ -8,11 +8,19 @@ import pytest
 
 from contract.value_stores import OTHER_THING, THING, timed, value, write
 from doubles.value_rig import busy_writer, on_writer, opened
-from thingstead.features.values.model import DocumentChange, Window, Write
+from thingstead.features.values.model import DocumentChange, Source, Window, Write
 from thingstead.kernel.errors import StoreUnavailableError, ThingsteadError
 from thingstead.storage.sqlite import value_retention
 
 ALL = Window(limit=10_000)
+SWEEPS = {
+    "delete": lambda store: store.delete_before(2_000, 0),
+    "delete values": lambda store: store.archive.delete_values(
+        Source(THING, (0,)), "t", from_ms=None, until_ms=None
+    ),
+    "purge": lambda store: store.purge(THING),
+    "purge epoch": lambda store: store.purge_epoch(THING, 0),
+}
 
 
 @pytest.fixture
@@ -29,7 +37,7 @@ def short_slices(monkeypatch):
 
 
 async def values_of(store, key="t", thing=THING):
-    reading = await store.newest(thing, key, ALL)
+    reading = await store.newest(thing, (0,), key, ALL)
     return None if reading is None else [row[0] for row in reading.rows]
 
 
@@ -81,7 +89,7 @@ async def test_a_swept_key_is_still_known(store):
 
     await swept(store, 2_000)
 
-    assert await store.keys(THING) == ["t"]
+    assert await store.keys(THING, (0,)) == ["t"]
 
 
 async def test_a_slice_ends_in_time_and_the_next_goes_on_behind_it(store, short_slices):
@@ -96,12 +104,20 @@ async def test_a_slice_ends_in_time_and_the_next_goes_on_behind_it(store, short_
     assert await values_of(store, "u") == []
 
 
-async def test_many_values_of_one_time_go_together(store, short_slices):
+async def test_many_values_of_one_time_go_in_slices_too(store, short_slices):
     await store.append(write(*(value("t", number, 1_000) for number in range(9))))
     await store.append(write(timed("t", "later", 1_001)))
 
-    assert sum(await swept(store, 1_001)) == 9
+    assert await swept(store, 1_001) == [2, 2, 2, 2, 1, 0]
     assert await values_of(store) == ["later"]
+
+
+async def test_a_sweep_goes_over_every_epoch(store):
+    for epoch in (0, 1, 2):
+        await store.append(write(timed("t", epoch, 1), timed("t", 9, 9_000), epochs=(epoch,)))
+
+    assert await swept(store, 2_000) == [3]
+    assert [row[0] for row in (await store.newest(THING, (0, 1, 2), "t", ALL)).rows] == [9, 9, 9]
 
 
 async def test_more_series_than_one_page_are_swept_over_slices(store, monkeypatch):
@@ -121,21 +137,21 @@ async def test_a_slice_ends_in_time_between_pages_of_series(store, monkeypatch):
     assert await store.delete_before(2, 4) == (0, None)
 
 
-@pytest.mark.parametrize("sweep", ["delete", "purge"])
+@pytest.mark.parametrize("sweep", SWEEPS)
 async def test_a_slice_that_fails_leaves_no_transaction_open(store, sweep):
     await store.append(write(timed("t", 1, 1)))
     refusal = "BEGIN SELECT RAISE(ABORT, 'no'); END"
     await on_writer(store, f"CREATE TEMP TRIGGER no BEFORE DELETE ON main.value {refusal}")
 
     with pytest.raises(ThingsteadError):
-        await (store.delete_before(2_000, 0) if sweep == "delete" else store.purge(THING))
+        await SWEEPS[sweep](store)
 
     await on_writer(store, "DROP TRIGGER no")
     await store.append(write(timed("t", 2, 2)))
     assert await values_of(store) == [2, 1]
 
 
-@pytest.mark.parametrize("sweep", ["delete", "purge"])
+@pytest.mark.parametrize("sweep", SWEEPS)
 async def test_a_slice_that_cannot_begin_is_refused(store, tmp_path, sweep):
     await store.append(write(timed("t", 1, 1)))
     await on_writer(store, "PRAGMA busy_timeout=0")
@@ -143,7 +159,7 @@ async def test_a_slice_that_cannot_begin_is_refused(store, tmp_path, sweep):
         other.execute("BEGIN IMMEDIATE")
 
         with pytest.raises(StoreUnavailableError):
-            await (store.delete_before(2_000, 0) if sweep == "delete" else store.purge(THING))
+            await SWEEPS[sweep](store)
 
     assert await values_of(store) == [1]
 
@@ -181,11 +197,11 @@ async def test_a_purged_thing_leaves_neither_values_nor_keys_nor_documents(store
 
     assert await store.purge(THING) is True
 
-    assert await store.keys(THING) == []
+    assert await store.keys(THING, (0,)) == []
     assert await values_of(store) is None
-    assert await store.document(THING, "$settings") is None
+    assert await store.document(THING, (0,), "$settings") is None
     assert await values_of(store, thing=OTHER_THING) == ["theirs"]
-    assert await store.document(OTHER_THING, "$settings") == {"a": 1}
+    assert await store.document(OTHER_THING, (0,), "$settings") == {"a": 1}
 
 
 async def test_a_thing_that_never_wrote_is_purged_at_once(store):
@@ -197,11 +213,38 @@ async def test_a_large_thing_is_purged_in_slices(store, short_slices):
 
     answers = [await store.purge(THING)]
     while not answers[-1]:
-        assert await store.keys(THING) == ["t"]
+        assert await store.keys(THING, (0,)) == ["t"]
         answers.append(await store.purge(THING))
 
     assert len(answers) > 2
-    assert await store.keys(THING) == []
+    assert await store.keys(THING, (0,)) == []
+
+
+async def test_a_large_epoch_is_purged_in_slices(store, short_slices):
+    await store.append(write(*(timed("t", at_ms, at_ms) for at_ms in range(5)), epochs=(1,)))
+    await store.append(write(value("t", "other"), epochs=(2,)))
+
+    answers = [await store.purge_epoch(THING, 1)]
+    while not answers[-1]:
+        assert await store.keys(THING, (1,)) == ["t"]
+        answers.append(await store.purge_epoch(THING, 1))
+
+    assert len(answers) > 2
+    assert await store.keys(THING, (1,)) == []
+    assert await store.keys(THING, (2,)) == ["t"]
+
+
+async def test_a_purged_epoch_that_was_read_meanwhile_may_be_written_to_again(store):
+    await store.append(write(value("t", "old")))
+    async with busy_writer(store):
+        purge = asyncio.create_task(store.purge_epoch(THING, 0))
+        await asyncio.sleep(0)
+        await values_of(store)
+    await purge
+
+    await store.append(write(value("t", "new")))
+
+    assert await values_of(store) == ["new"]
 
 
 async def test_a_thing_may_write_again_after_it_was_purged(store):

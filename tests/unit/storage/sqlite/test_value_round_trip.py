@@ -62,7 +62,7 @@ def test_a_value_comes_back_with_every_type_in_it(writer, reader, sent):
     key = next(keys)
     store(writer, value(key, sent))
 
-    ((read, *_),) = reader.newest(THING, key, Window()).rows
+    ((read, *_),) = reader.newest(THING, (0,), key, Window()).rows
 
     assert repr(read) == repr(sent)
 
@@ -88,7 +88,7 @@ def test_a_position_comes_back_to_the_last_bit(writer, reader, lat, long):
     key = next(keys)
     store(writer, value(key, 1, 1, Position(lat, long)))
 
-    assert reader.newest(THING, key, Window()).rows == [(1, 1, lat, long)]
+    assert reader.newest(THING, (0,), key, Window()).rows == [(1, 1, lat, long)]
 
 
 @given(st.integers(-(2**60), 2**60))
@@ -96,11 +96,11 @@ def test_a_window_of_one_millisecond_finds_its_value(writer, reader, at_ms):
     key = next(keys)
     store(writer, value(key, 1, at_ms))
 
-    found = reader.newest(THING, key, Window(1, at_ms, at_ms + 1))
+    found = reader.newest(THING, (0,), key, Window(1, at_ms, at_ms + 1))
 
     assert found.rows == [(1, at_ms, None, None)]
-    assert reader.newest(THING, key, Window(1, at_ms + 1)).rows == []
-    assert reader.newest(THING, key, Window(1, None, at_ms)).rows == []
+    assert reader.newest(THING, (0,), key, Window(1, at_ms + 1)).rows == []
+    assert reader.newest(THING, (0,), key, Window(1, None, at_ms)).rows == []
 
 
 def test_the_reader_keeps_a_bounded_number_of_series(writer, reader, monkeypatch):
@@ -109,7 +109,7 @@ def test_the_reader_keeps_a_bounded_number_of_series(writer, reader, monkeypatch
     names = [next(keys) for _ in range(5)]
     store(writer, *(value(name, name) for name in names))
 
-    read = [reader.newest(THING, name, Window()).rows[0][0] for name in [*names, *names]]
+    read = [reader.newest(THING, (0,), name, Window()).rows[0][0] for name in [*names, *names]]
 
     assert read == [*names, *names]
     assert len(reader._series) <= 2
@@ -123,16 +123,31 @@ def test_the_writer_keeps_a_bounded_number_of_series(path, reader, monkeypatch):
         for thing in [*things, *things]:
             writer.store([WriteJob(write(value("a", thing), value("b"), thing=thing), None)])
 
-        assert writer._series_count == sum(map(len, writer._series.values()))
+        assert writer._series_count == sum(len(keys) for _, keys in writer._series.values())
         assert writer._series_count <= 3 + 2
-    assert all(len(reader.newest(thing, "a", Window(9)).rows) == 2 for thing in things)
+    assert all(len(reader.newest(thing, (0,), "a", Window(9)).rows) == 2 for thing in things)
+
+
+def test_the_writer_keeps_of_each_thing_the_epoch_written_to_last(path, reader):
+    with closing(connect(path, is_writer=True)) as connection:
+        writer = ValueWriter(connection, max_keys=10)
+        for epoch in (0, 1, 0, 1, 1):
+            job = WriteJob(
+                write(value("a", epoch), value("b"), thing="mover", epochs=(epoch,)), None
+            )
+            writer.store([job])
+
+        assert writer._series_count == sum(len(keys) for _, keys in writer._series.values()) == 2
+    for epoch, number in ((0, 2), (1, 3)):
+        rows = reader.newest("mover", (epoch,), "a", Window(9)).rows
+        assert [row[0] for row in rows] == [epoch] * number
 
 
 def test_a_reader_whose_connection_is_gone_fails_each_look_up(path):
     connection = connect(path, is_writer=False)
     reader = ValueReader(connection)
     connection.close()
-    job = ReadJob(lambda one: one.keys(THING), None)
+    job = ReadJob(lambda one: one.keys(THING, (0,)), None)
 
     reader.run([job])
 

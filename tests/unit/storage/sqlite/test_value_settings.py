@@ -7,14 +7,15 @@ import pytest
 
 from contract.value_stores import THING, timed, value, write
 from doubles.value_rig import on_writer, opened, overheard
-from thingstead.features.values.model import DocumentChange, Window, Write
+from thingstead.features.values.model import DocumentChange, Mark, Source, Window, Write
 from thingstead.kernel.errors import StoreUnavailableError
-from thingstead.storage.sqlite import value_files, value_reader, value_writer
+from thingstead.storage.sqlite import value_documents, value_files, value_reader, value_writer
 from thingstead.storage.sqlite.value_files import connect
 
+SOURCE = Source(THING, (0, 1))
 CONSTANTS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": statement
-    for module in (value_reader, value_writer)
+    for module in (value_documents, value_reader, value_writer)
     for name, statement in vars(module).items()
     if isinstance(statement, str) and statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE"))
 }
@@ -48,7 +49,9 @@ def test_the_reader_s_statements_are_among_those_whose_plans_are_read():
         "value_reader.NEWEST",
         "value_reader.SERIES",
         "value_reader.KEYS",
-        "value_reader.DOCUMENT",
+        "value_reader.NEWEST_TO_MERGE",
+        "value_reader.PAGE",
+        "value_documents.DOCUMENT",
         "value_writer._INSERT",
     } <= set(CONSTANTS)
 
@@ -59,6 +62,8 @@ async def test_no_statement_of_writing_and_sweeping_walks_or_sorts_a_table(store
         change = DocumentChange("$settings", ("a",), 1, 100)
         await store.append(Write(THING, (), (change, change)))
         await store.delete_before(10_000, 0)
+        await store.archive.delete_values(SOURCE, "a", from_ms=1, until_ms=9_000)
+        await store.purge_epoch(THING, 0)
         await store.purge(THING)
 
     done = [one for one in statements if one.startswith(("SELECT", "INSERT", "UPDATE", "DELETE"))]
@@ -73,11 +78,34 @@ async def test_no_statement_of_reading_walks_or_sorts_a_table(store, tmp_path):
     await store.append(write(value("a")))
 
     with overheard(store._reader._connection) as statements:
-        await store.newest(THING, "a", Window(100, 0, 10_000))
-        await store.keys(THING)
-        await store.document(THING, "$settings")
+        await store.newest(THING, (0,), "a", Window(100, 0, 10_000))
+        await store.keys(THING, (0,))
+        await store.document(THING, (0,), "$settings")
 
     assert len(statements) == 4
+    read_plans(statements, tmp_path)
+
+
+async def test_no_statement_over_many_things_or_epochs_walks_or_sorts_a_table(store, tmp_path):
+    await store.append(write(value("a")))
+    await store.append(Write(THING, (value("a"),), epochs=(0, 1)))
+    archive = store.archive
+
+    with overheard(store._reader._connection) as statements:
+        await store.newest(THING, (0, 1), "a", Window(100))
+        await store.keys(THING, (0, 1))
+        await store.document(THING, (0, 1), "$settings")
+        await archive.newest_of([SOURCE], "a", Window(100, 0))
+        await archive.keys_of([SOURCE])
+        await archive.documents_of([SOURCE], "$geo")
+        await archive.page(SOURCE, "a", after=Mark(1, 1), limit=10)
+
+    # Two series are found, once; then each of the seven asks both epochs.
+    assert len(statements) == 2 + 7 * 2
+    read_plans(statements, tmp_path)
+
+
+def read_plans(statements, tmp_path):
     with closing(sqlite3.connect(tmp_path / "values.db")) as connection:
         for statement in statements:
             assert walks(plan_of(connection, statement)) == [], statement
