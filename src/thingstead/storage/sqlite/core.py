@@ -3,10 +3,12 @@
 One connection writes and a few read. The driver's own BEGIN is switched off and every write
 begins with BEGIN IMMEDIATE (SQLAlchemy's documentation, "Transactions with SQLite and the
 sqlite3 driver"), so that a transaction never finds out half-way that another process writes.
-Values have their own file, their own thread and no SQLAlchemy: `value_store.py`.
+Objects of collections have a second writer for the same file (`object_store.py`); the two
+take turns. Values have their own file, their own thread and no SQLAlchemy: `value_store.py`.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,13 +17,24 @@ from sqlalchemy import URL, Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from thingstead.kernel.errors import StoreUnavailableError
+from thingstead.kernel.errors import OverloadedError, StoreUnavailableError
+from thingstead.storage.sql.accounts import SQLAccountStore
+from thingstead.storage.sql.apps import SQLAppStore
+from thingstead.storage.sql.grants import SQLGrantStore
+from thingstead.storage.sql.link_ids import SQLLinkIdStore
+from thingstead.storage.sql.links import SQLLinkStore
+from thingstead.storage.sql.mail_links import SQLMailLinkStore
+from thingstead.storage.sql.outbox import SQLOutbox
 from thingstead.storage.sql.products import SQLProductStore
 from thingstead.storage.sql.purge import SQLPurgeList
+from thingstead.storage.sql.reach import SQLReachStore
+from thingstead.storage.sql.sessions import SQLSessionStore
 from thingstead.storage.sql.tags import SQLTagStore
 from thingstead.storage.sql.things import SQLThingStore
+from thingstead.storage.sql.user_settings import SQLSettingsStore
 from thingstead.storage.sqlite.changes import SQLiteChangeSignal
 from thingstead.storage.sqlite.failures import translated_errors
+from thingstead.storage.sqlite.object_store import SQLiteObjectStore
 from thingstead.storage.sqlite.opening import BUSY_TIMEOUT_S, prepare_file
 
 _READERS = 4
@@ -63,6 +76,7 @@ class SQLiteDatabase:
             skip_autocommit_rollback=True,
             hide_parameters=True,
         )
+        self._turn = asyncio.Lock()
         event.listen(self._writer.sync_engine, "connect", _set_up_writer)
         event.listen(self._writer.sync_engine, "begin", _begin_immediate)
         event.listen(self._readers.sync_engine, "connect", _set_up_reader)
@@ -75,11 +89,31 @@ class SQLiteDatabase:
                 yield connection
 
     @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Have this process's writers of the file wait until the block ends; first come first.
+
+        Raises:
+            OverloadedError: the turn did not come in time; nothing was done.
+        """
+        try:
+            async with asyncio.timeout(_WAIT_FOR_CONNECTION_S):
+                await self._turn.acquire()
+        except TimeoutError as exc:
+            raise OverloadedError(
+                "too many requests are waiting to be stored", retry_after_s=1
+            ) from exc
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection in a transaction: durable after the block, undone if it raises."""
-        with translated_errors():
-            async with self._writer.begin() as connection:
-                yield connection
+        async with self.turn():
+            with translated_errors():
+                async with self._writer.begin() as connection:
+                    yield connection
 
     async def check(self) -> None:
         """Open one connection of each kind, which asserts its settings.
@@ -104,16 +138,33 @@ class SQLiteDatabase:
 class CoreDatabase:
     """The stores on one `core.db`; whoever opened it closes it."""
 
-    def __init__(self, database: SQLiteDatabase, change_signal: SQLiteChangeSignal) -> None:
+    def __init__(
+        self,
+        database: SQLiteDatabase,
+        change_signal: SQLiteChangeSignal,
+        objects: SQLiteObjectStore,
+    ) -> None:
         self._database = database
+        self.objects = objects
         self.products = SQLProductStore(database)
         self.things = SQLThingStore(database)
         self.tags = SQLTagStore(database)
         self.purge_list = SQLPurgeList(database)
+        self.apps = SQLAppStore(database)
+        self.accounts = SQLAccountStore(database)
+        self.sessions = SQLSessionStore(database)
+        self.mail_links = SQLMailLinkStore(database)
+        self.user_settings = SQLSettingsStore(database)
+        self.links = SQLLinkStore(database)
+        self.link_ids = SQLLinkIdStore(database)
+        self.grants = SQLGrantStore(database)
+        self.reach = SQLReachStore(database)
+        self.outbox = SQLOutbox(database)
         self.change_signal = change_signal
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Store what is queued and close every connection."""
+        await self.objects.close()
         self.change_signal.close()
         await self._database.close()
 
@@ -129,13 +180,17 @@ async def open_core(path: Path) -> CoreDatabase:
     """
     await asyncio.to_thread(prepare_file, path, "core")
     database = SQLiteDatabase(path)
+    signal: SQLiteChangeSignal | None = None
     try:
         await database.check()
         signal = await asyncio.to_thread(SQLiteChangeSignal, path)
+        objects = await SQLiteObjectStore.open(path, database.turn, _apply_settings)
     except BaseException:
+        if signal is not None:
+            signal.close()
         await database.close()
         raise
-    return CoreDatabase(database, signal)
+    return CoreDatabase(database, signal, objects)
 
 
 def _begin_immediate(connection: Connection) -> None:
@@ -153,7 +208,7 @@ def _set_up_reader(connection: DBAPIConnection, _record: object) -> None:
     cursor.close()
 
 
-def _apply_settings(connection: DBAPIConnection) -> None:
+def _apply_settings(connection: DBAPIConnection | sqlite3.Connection) -> None:
     """Set each PRAGMA and read it back: one that was refused looks like one that was taken."""
     cursor = connection.cursor()
     for name, value, expected in _SETTINGS:

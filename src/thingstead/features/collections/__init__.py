@@ -1,0 +1,1 @@
+"""Collections of objects: JSON documents that an app keeps for its users."""

@@ -1,0 +1,212 @@
+"""The rules of collections: whose objects they are, what an object is, who hears of a change.
+
+Every call names the user first, and storage is never asked without. A change is answered
+after its durable commit; those who listen to the collection hear of it before that answer.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from thingstead.features.collections.errors import (
+    InvalidCollectionError,
+    InvalidFilterError,
+    InvalidObjectError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+)
+from thingstead.features.collections.filters import Filter
+from thingstead.features.collections.model import (
+    COLLECTION_NAME,
+    OBJECT_ID,
+    CollectionLimits,
+    ObjectChange,
+    ObjectEvent,
+    Place,
+    StoredObject,
+    topic_of,
+)
+from thingstead.features.collections.ports import ObjectStore
+from thingstead.features.collections.texts import object_text
+from thingstead.features.live.ports import Bus
+from thingstead.kernel.clock import Clock
+from thingstead.kernel.ids import IdSource, UserId
+from thingstead.kernel.json_values import is_larger_than
+
+_PAGE_OBJECTS = 500
+# Decoding this much for a filter holds the event loop for some milliseconds.
+_PAGE_BYTES = 256 * 1024
+
+
+class Collections:
+    """Keeps objects for users whose right to call was checked before."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        bus: Bus,
+        ids: IdSource,
+        clock: Clock,
+        *,
+        limits: CollectionLimits,
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._ids = ids
+        self._clock = clock
+        self._limits = limits
+        store.on_commit(self._announce)
+
+    async def create(self, user_id: UserId, collection: str, value: object) -> StoredObject:
+        """Store a JSON value that was checked for depth and texts; `_id` is made if absent.
+
+        Raises:
+            InvalidCollectionError, InvalidObjectError, ObjectTooLargeError: it is refused as
+                it is.
+            ObjectExistsError, TooManyObjectsError, CollectionFullError,
+            TooManyCollectionsError: what is stored leaves no place for it.
+        """
+        _check_collection(collection)
+        members = _members(value)
+        at_ms = self._clock.now_ms()
+        object_id = _own_id(members) if "_id" in members else self._ids.sortable_id(at_ms)
+        text = object_text(object_id, members, max_bytes=self._limits.object_bytes)
+        place = Place(user_id, collection, object_id)
+        return await self._store.create(place, text, self._limits, at_ms=at_ms)
+
+    async def merge(
+        self,
+        user_id: UserId,
+        collection: str,
+        object_id: str,
+        members: object,
+        *,
+        etag: str | None = None,
+    ) -> StoredObject:
+        """Set the members named and keep the others; null sets null.
+
+        With an `etag`, only an object that has it is changed.
+
+        Raises:
+            InvalidCollectionError: the name cannot be one.
+            InvalidObjectError: no JSON object, or its `_id` is another one.
+            ObjectNotFoundError, ObjectChangedError: there is no such object to change.
+            ObjectTooLargeError, CollectionFullError, InvalidBodyError: it would become too
+                large.
+        """
+        place = _place(user_id, collection, object_id)
+        checked = _members(members)
+        if "_id" in checked and _own_id(checked) != object_id:
+            raise InvalidObjectError("_id: an object keeps the one it has")
+        if is_larger_than(checked, self._limits.object_bytes):
+            raise ObjectTooLargeError(f"at most {self._limits.object_bytes} bytes of JSON")
+        return await self._store.merge(
+            place, checked, self._limits, etag=etag, at_ms=self._clock.now_ms()
+        )
+
+    async def delete(
+        self, user_id: UserId, collection: str, object_id: str, *, etag: str | None = None
+    ) -> StoredObject:
+        """Delete the object and return it as it was; `etag` as for `merge`.
+
+        Raises:
+            InvalidCollectionError, ObjectNotFoundError, ObjectChangedError.
+        """
+        return await self._store.delete(_place(user_id, collection, object_id), etag=etag)
+
+    async def get(self, user_id: UserId, collection: str, object_id: str) -> StoredObject:
+        """Return the object.
+
+        Raises:
+            InvalidCollectionError, ObjectNotFoundError.
+        """
+        stored = await self._store.get(_place(user_id, collection, object_id))
+        if stored is None:
+            raise ObjectNotFoundError
+        return stored
+
+    def all(
+        self,
+        user_id: UserId,
+        collection: str,
+        *,
+        where: Mapping[str, object] | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[list[StoredObject]]:
+        """Return pages of the objects that match `where`, descending by id; none is empty.
+
+        Those after the id `after` only, that is smaller ones, and at most `limit` matching
+        ones. What is wrong with the call is raised at once and not by the first page. Each
+        page is the state of its own moment: an object that changes meanwhile is given as it
+        was before or after, one that stays as it is exactly once.
+
+        Raises:
+            InvalidCollectionError, InvalidFilterError.
+        """
+        _check_collection(collection)
+        if after is not None and not OBJECT_ID.fullmatch(after):
+            raise InvalidFilterError("after: is no object's id")
+        return self._pages(user_id, collection, Filter(where) if where else None, after, limit)
+
+    async def names(self, user_id: UserId) -> list[str]:
+        """Return the names of the user's collections that hold objects, in alphabetical order."""
+        return await self._store.collections(user_id)
+
+    async def _pages(
+        self,
+        user_id: UserId,
+        collection: str,
+        chosen: Filter | None,
+        below: str | None,
+        limit: int | None,
+    ) -> AsyncIterator[list[StoredObject]]:
+        while limit is None or limit > 0:
+            # How many a filter has to look at for one that matches is not known.
+            most = _PAGE_OBJECTS if chosen or limit is None else min(limit, _PAGE_OBJECTS)
+            page = await self._store.page(
+                user_id, collection, below=below, limit=most, max_bytes=_PAGE_BYTES
+            )
+            if not page:
+                return
+            matching = page if chosen is None else list(filter(chosen.matches, page))[:limit]
+            if matching:
+                yield matching
+            below = page[-1].id
+            if limit is not None:
+                limit -= len(matching)
+
+    def _announce(self, changes: Sequence[ObjectChange]) -> None:
+        for change in changes:
+            topic = topic_of(change.user_id, change.collection)
+            if self._bus.has_listener(topic):
+                self._bus.publish(ObjectEvent(topic, change))
+
+
+def _check_collection(collection: str) -> None:
+    if not COLLECTION_NAME.fullmatch(collection):
+        raise InvalidCollectionError
+
+
+def _place(user_id: UserId, collection: str, object_id: str) -> Place:
+    """Return the place; an id that cannot exist is answered as one that does not."""
+    _check_collection(collection)
+    if not OBJECT_ID.fullmatch(object_id):
+        raise ObjectNotFoundError
+    return Place(user_id, collection, object_id)
+
+
+def _members(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise InvalidObjectError("the body must be a JSON object")
+    return value
+
+
+def _own_id(members: Mapping[str, object]) -> str:
+    """Return `_id` as text; a whole number becomes its decimal string (`rulings.md`)."""
+    own = members["_id"]
+    if isinstance(own, int) and not isinstance(own, bool):
+        own = str(own)
+    if not isinstance(own, str):
+        raise InvalidObjectError("_id: must be a text or a whole number")
+    if not OBJECT_ID.fullmatch(own):
+        raise InvalidObjectError("_id: 1 to 128 letters, digits or _ . : @ -")
+    return own
