@@ -1,0 +1,1 @@
+"""Mail: letters that wait in an outbox until they are delivered."""

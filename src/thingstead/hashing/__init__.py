@@ -1,0 +1,1 @@
+"""Password hashes, and the passwords that are tried first."""

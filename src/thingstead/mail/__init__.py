@@ -1,0 +1,1 @@
+"""Letters as mails: written from templates, and carried out of the house."""
