@@ -1,0 +1,1 @@
+"""Apps: what users belong to, and which resources it reaches."""

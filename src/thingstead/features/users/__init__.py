@@ -1,0 +1,1 @@
+"""App users: accounts, sessions, settings, and the links that mails carry."""

@@ -1,0 +1,210 @@
+"""Registering and logging in.
+
+What these two tell about whose accounts exist is decided here: a log-in with an unknown
+address takes as long and says the same as one with a wrong password (`security.md`, rows 9
+and 25). Guessing is slowed down by `login_guard.py`.
+"""
+
+from dataclasses import dataclass
+
+from thingstead.features.apps.model import App
+from thingstead.features.apps.service import Apps
+from thingstead.features.mail.model import Occasion
+from thingstead.features.users.addresses import email_address
+from thingstead.features.users.errors import (
+    InvalidEmailError,
+    UserExistsError,
+    WrongPasswordError,
+)
+from thingstead.features.users.even_time import even_time
+from thingstead.features.users.letters import Letters
+from thingstead.features.users.limits import UserLimits, refuse
+from thingstead.features.users.login_guard import LoginGuard, Sleep, account_key
+from thingstead.features.users.model import Account, Caller, LinkPurpose, LoggedIn, User
+from thingstead.features.users.passwords import (
+    CommonPasswords,
+    PasswordHasher,
+    checked_password,
+    normalised_password,
+)
+from thingstead.features.users.ports import AccountStore, SessionStore
+from thingstead.features.users.sessions import new_session
+from thingstead.kernel.budget import Budgets
+from thingstead.kernel.changes import Changes, Kind
+from thingstead.kernel.clock import Clock
+from thingstead.kernel.errors import OverloadedError, ThingsteadError
+from thingstead.kernel.ids import IdSource, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class UserStores:
+    """Where users and their sessions are kept."""
+
+    accounts: AccountStore
+    sessions: SessionStore
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRules:
+    """What passwords are made into, and which ones are refused."""
+
+    hasher: PasswordHasher
+    common: CommonPasswords
+
+
+class Accounts:
+    """Registers users and logs them in."""
+
+    def __init__(
+        self,
+        stores: UserStores,
+        apps: Apps,
+        passwords: PasswordRules,
+        guard: LoginGuard,
+        letters: Letters,
+        *,
+        ids: IdSource,
+        clock: Clock,
+        changes: Changes,
+        limits: UserLimits,
+        sleep: Sleep,
+    ) -> None:
+        self._accounts = stores.accounts
+        self._sessions = stores.sessions
+        self._apps = apps
+        self._hasher = passwords.hasher
+        self._common = passwords.common
+        self._guard = guard
+        self._letters = letters
+        self._ids = ids
+        self._clock = clock
+        self._changes = changes
+        self._limits = limits
+        self._sleep = sleep
+        self._registrations: Budgets[str] = Budgets(limits.registrations)
+
+    async def register(
+        self, app_id: str, email: str, password: str, *, label: str, address: str
+    ) -> LoggedIn:
+        """Add a user to the app, log them in, and send a letter that confirms the address.
+
+        `label` is what the client calls itself, `address` where the call came from. In an app
+        that hides its accounts, an address that has one gets an answer that looks the same,
+        and its owner a letter.
+
+        Raises:
+            InvalidEmailError, InvalidPasswordError: one of them is not possible.
+            AppNotFoundError: there is no such app.
+            UserExistsError: the app has a user with this address.
+            TooManyRequestsError: too many registrations came from this address.
+            OverloadedError: too many passwords wait to be hashed.
+        """
+        known_as = email_address(email)
+        checked = checked_password(password, self._common)
+        wait_s = self._registrations.take(address, self._clock.monotonic())
+        if wait_s > 0:
+            per_hour = round(self._registrations.rate.per_second * 3_600)
+            refuse(f"at most {per_hour} registrations in an hour from one address", wait_s)
+        app = await self._apps.get(app_id)
+        # Before anybody asks whether the address has an account: both answers take this long.
+        password_hash = await self._hasher.hash(checked)
+        if app.settings.hides_accounts:
+            async with even_time(self._limits.hiding_s, self._clock, self._sleep):
+                logged_in = await self._add(app, known_as, password_hash, label)
+                if logged_in is None:
+                    await self._tell_owner(app, known_as)
+                    return LoggedIn(self._ids.session_token(), None)
+        else:
+            logged_in = await self._add(app, known_as, password_hash, label)
+            if logged_in is None:
+                raise UserExistsError
+        self._guard.make_familiar(account_key(app.id, known_as), address)
+        return logged_in
+
+    async def login(
+        self, app_id: str, email: str, password: str, *, label: str, address: str
+    ) -> LoggedIn:
+        """Open a new session; beyond the most a user may have, the longest unused one ends.
+
+        Raises:
+            WrongPasswordError: the address has no account in this app, or another password.
+            AppNotFoundError: there is no such app.
+            TooManyRequestsError: too many wrong passwords were tried.
+            OverloadedError: too many passwords wait to be checked.
+        """
+        try:
+            known_as = email_address(email)
+        except InvalidEmailError:
+            known_as = None
+        key = account_key(app_id, email if known_as is None else known_as)
+        async with self._guard.attempt(key, address):
+            app = await self._apps.get(app_id)
+            candidate = normalised_password(password)
+            if candidate is None:
+                raise WrongPasswordError
+            account = None if known_as is None else await self._accounts.account(app.id, known_as)
+            account = await self._checked(account, candidate)
+            return await self._open(app, account, candidate, label)
+
+    async def _add(self, app: App, email: str, password_hash: str, label: str) -> LoggedIn | None:
+        now_ms = self._clock.now_ms()
+        user = User(UserId(self._ids.sortable_id(now_ms)), app.id, email, now_ms)
+        token, session = new_session(
+            user.id, label, ids=self._ids, now_ms=now_ms, limits=self._limits
+        )
+        link, letter = None, None
+        # Without the letter the user is added all the same: they can ask for it another day.
+        if self._letters.wait_s(Occasion.CONFIRM_ADDRESS, app, email) <= 0:
+            link, letter = self._letters.write_link(LinkPurpose.CONFIRM, app, user)
+        is_added = await self._accounts.add_user(
+            Account(user, password_hash), session, mail_link=link, letter=letter
+        )
+        if is_added:
+            return LoggedIn(token, Caller(user, app, session.session.id))
+        if letter is not None:
+            self._letters.unwritten(Occasion.CONFIRM_ADDRESS, app, email)
+        return None
+
+    async def _tell_owner(self, app: App, email: str) -> None:
+        if self._letters.wait_s(Occasion.REGISTERED_AGAIN, app, email) <= 0:
+            letter = self._letters.write(Occasion.REGISTERED_AGAIN, app, email)
+            await self._accounts.note_letter(letter, at_ms=self._clock.now_ms())
+
+    async def _checked(self, account: Account | None, password: str) -> Account:
+        """Return the account if the password is its own; for None, refuse after the same work."""
+        encoded = None if account is None else account.password_hash
+        is_right = await self._hasher.verify(encoded, password)
+        if account is None or not is_right:
+            raise WrongPasswordError
+        return account
+
+    async def _open(self, app: App, account: Account, password: str, label: str) -> LoggedIn:
+        password_hash = await self._renewed(account, password)
+        user = account.user
+        token, session = new_session(
+            user.id, label, ids=self._ids, now_ms=self._clock.now_ms(), limits=self._limits
+        )
+        await self._sessions.add_session(session, max_sessions=self._limits.max_sessions)
+        self._changes.tell(Kind.USER, user.id)
+        # A change of the password ends the sessions that it finds. One that came between the
+        # check and this session would leave it open to who knows the old password.
+        now = await self._accounts.account_of(user.id)
+        if now is None or now.password_hash != password_hash:
+            try:
+                now = await self._checked(now, password)
+            except ThingsteadError:
+                await self._sessions.end_session(user.id, session.session.id)
+                raise
+        return LoggedIn(token, Caller(now.user, app, session.session.id))
+
+    async def _renewed(self, account: Account, password: str) -> str:
+        """Return the account's hash, made anew if that is due."""
+        old = account.password_hash
+        if not self._hasher.needs_rehash(old):
+            return old
+        try:
+            new = await self._hasher.hash(password)
+        except OverloadedError:
+            return old  # It can wait for another log-in.
+        await self._accounts.rehash(account.user.id, old=old, new=new)
+        return new
