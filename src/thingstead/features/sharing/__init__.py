@@ -1,0 +1,1 @@
+"""Sharing: rights that users grant each other."""
