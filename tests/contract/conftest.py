@@ -10,12 +10,29 @@ from typing import Protocol
 import pytest
 
 from doubles.core import MemoryCore
+from thingstead.features.apps.model import App, AppSettings
+from thingstead.features.apps.ports import AppStore
+from thingstead.features.collections.ports import ObjectStore
+from thingstead.features.links.model import LinkOutcome
+from thingstead.features.links.ports import LinkIdStore, LinkStore
+from thingstead.features.mail.model import Occasion, SealedLetter
+from thingstead.features.mail.ports import Outbox
 from thingstead.features.products.model import Product, SealedCode
 from thingstead.features.products.ports import ProductStore
+from thingstead.features.sharing.model import Entry, Grant, Rights
+from thingstead.features.sharing.ports import GrantStore, ReachStore
 from thingstead.features.tags.ports import TagStore
 from thingstead.features.things.model import SealedToken, Thing
-from thingstead.features.things.ports import ChangeSignal, ThingStore
-from thingstead.kernel.ids import ThingId, digest
+from thingstead.features.things.ports import ThingStore
+from thingstead.features.users.model import Account, NewSession, Session, User
+from thingstead.features.users.ports import (
+    AccountStore,
+    MailLinkStore,
+    SessionStore,
+    SettingsStore,
+)
+from thingstead.kernel.changes import ChangeSignal
+from thingstead.kernel.ids import AppId, GrantId, SessionId, ThingId, UserId, digest
 from thingstead.storage.sqlite.core import open_core
 
 
@@ -25,6 +42,10 @@ class PurgeList(Protocol):
     async def pending(self, limit: int) -> list[ThingId]: ...
 
     async def done(self, thing_id: ThingId) -> None: ...
+
+    async def pending_epochs(self, limit: int) -> list[tuple[ThingId, int]]: ...
+
+    async def epoch_done(self, thing_id: ThingId, epoch: int) -> None: ...
 
 
 class Core(Protocol):
@@ -40,7 +61,40 @@ class Core(Protocol):
     def tags(self) -> TagStore: ...
 
     @property
+    def objects(self) -> ObjectStore: ...
+
+    @property
     def purge_list(self) -> PurgeList: ...
+
+    @property
+    def apps(self) -> AppStore: ...
+
+    @property
+    def accounts(self) -> AccountStore: ...
+
+    @property
+    def sessions(self) -> SessionStore: ...
+
+    @property
+    def mail_links(self) -> MailLinkStore: ...
+
+    @property
+    def user_settings(self) -> SettingsStore: ...
+
+    @property
+    def links(self) -> LinkStore: ...
+
+    @property
+    def link_ids(self) -> LinkIdStore: ...
+
+    @property
+    def grants(self) -> GrantStore: ...
+
+    @property
+    def reach(self) -> ReachStore: ...
+
+    @property
+    def outbox(self) -> Outbox: ...
 
     @property
     def change_signal(self) -> ChangeSignal: ...
@@ -118,6 +172,90 @@ class Maker:
         )
         assert thing is not None
         return thing
+
+    async def app(self, name: str = "home") -> App:
+        """Return the app with that id, made if there is none."""
+        app = await self.core.apps.app(AppId(name))
+        if app is None:
+            app = App(AppId(name), name.title(), frozenset(), AppSettings(), 1_000)
+            await self.core.apps.add_app(app)
+        return app
+
+    def session(
+        self, user_id: str, name: str, *, seen_at_ms: int = 2_000, expires_at_ms: int = 10**9
+    ) -> NewSession:
+        """Make a session that is the name, with the digest of `session NAME`."""
+        session = Session(
+            SessionId(name), UserId(user_id), seen_at_ms, seen_at_ms, expires_at_ms, "A phone"
+        )
+        return NewSession(session, digest(f"session {name}"))
+
+    def account(self, name: str, app_id: str = "home", *, is_confirmed: bool = True) -> Account:
+        """Make an account whose user id is the name, with the address NAME@example.org."""
+        user = User(
+            UserId(name),
+            AppId(app_id),
+            f"{name}@example.org",
+            1_500,
+            1_600 if is_confirmed else None,
+        )
+        return Account(user, f"hash of {name}")
+
+    async def user(self, name: str, app: str = "home", *, is_confirmed: bool = True) -> User:
+        """Add a user as `account` makes one, with the session `first of NAME`."""
+        await self.app(app)
+        account = self.account(name, app, is_confirmed=is_confirmed)
+        is_added = await self.core.accounts.add_user(
+            account, self.session(name, f"first of {name}"), mail_link=None, letter=None
+        )
+        assert is_added
+        return account.user
+
+    def letter(self) -> SealedLetter:
+        return SealedLetter(f"letter {next(self._count):05d}", Occasion.GRANT, b"sealed")
+
+    async def owned(self, name: str, user: User) -> Thing:
+        """Make a thing as `thing` does and link it to the user."""
+        thing = await self.thing(name)
+        outcome = await self.core.links.link(user.id, thing.id, at_ms=3_000, max_things=100)
+        assert outcome is LinkOutcome.LINKED
+        seen = await self.core.things.thing(thing.id)
+        assert seen is not None
+        return seen
+
+    async def grant(
+        self,
+        giver: User,
+        to: str,
+        *entries: tuple[str, str, Rights],
+        at_ms: int = 5_000,
+        lasts_ms: int = 10_000,
+    ) -> Grant:
+        """Add a waiting grant to TO@example.org, whose link has the digest of `link ID`."""
+        grant = Grant(
+            id=GrantId(f"grant {next(self._count):05d}"),
+            app_id=giver.app_id,
+            giver_id=giver.id,
+            giver_email=giver.email,
+            email=f"{to}@example.org",
+            created_at_ms=at_ms,
+            expires_at_ms=at_ms + lasts_ms,
+            accepted_at_ms=None,
+            entries=tuple(
+                Entry(ThingId(thing), resource, rights) for thing, resource, rights in entries
+            ),
+        )
+        is_added = await self.core.grants.add_grant(
+            grant, digest(f"link {grant.id}"), self.letter(), max_grants=100
+        )
+        assert is_added
+        return grant
+
+    async def share(self, giver: User, to: User, *entries: tuple[str, str, Rights]) -> Grant:
+        """Add a grant as `grant` does, which the receiver accepts."""
+        grant = await self.grant(giver, to.email.partition("@")[0], *entries)
+        assert await self.core.grants.accept(to.id, grant.id, at_ms=6_000)
+        return grant
 
 
 @pytest.fixture

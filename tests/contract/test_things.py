@@ -1,10 +1,11 @@
-"""What every store of things promises, with its purge list and its change signal."""
+"""What every store of things promises, with its purge list."""
 
 import asyncio
 
 import pytest
 
-from thingstead.features.things.model import SealedToken, Thing
+from thingstead.features.sharing.model import Rights
+from thingstead.features.things.model import Thing
 from thingstead.kernel.ids import ProductId, ThingId, digest
 
 DAY_MS = 86_400_000
@@ -252,51 +253,50 @@ async def test_a_purged_thing_is_no_longer_pending(core, make):
     assert await core.purge_list.pending(10) == []
 
 
-async def test_nothing_has_changed_at_first(core):
-    assert not core.change_signal.has_changed()
-
-
-async def test_a_deletion_is_noticed_by_another_process_once(open_again, core, make):
-    thing = await make.thing("one")
-    other = await open_again()
-
-    await core.things.delete_thing(thing.id, at_ms=4_000)
-
-    assert other.change_signal.has_changed()
-    assert not other.change_signal.has_changed()
-
-
-async def test_a_new_token_is_noticed_by_another_process(open_again, core, make):
-    thing = await make.thing("one")
-    other = await open_again()
-
-    await core.things.replace_token(
-        thing.id, SealedToken(b"new", b"sealed"), at_ms=4_000, old_expires_at_ms=5_000
-    )
-
-    assert other.change_signal.has_changed()
-
-
-async def test_a_process_that_opens_later_has_missed_nothing(open_again, core, make):
-    thing = await make.thing("one")
-    await core.things.delete_thing(thing.id, at_ms=4_000)
-
-    later = await open_again()
-
-    assert not later.change_signal.has_changed()
-
-
-async def test_other_writes_are_no_announcement(open_again, core, make):
-    other = await open_again()
-
-    await make.product()
-
-    assert not other.change_signal.has_changed()
-
-
 async def test_what_one_process_wrote_another_reads_at_once(open_again, core, make):
     other = await open_again()
 
     thing = await make.thing("one")
 
     assert await other.things.thing(thing.id) == thing
+
+
+async def test_a_thing_that_nobody_owns_shows_its_current_epoch_only(core, make):
+    user = await make.user("ada")
+    thing = await make.owned("one", user)
+    await core.links.unlink(user.id, thing.id, at_ms=4_000)
+
+    by_id = await core.things.thing(thing.id)
+    by_token, _ = await core.things.thing_by_token(digest("token of one"), at_ms=1)
+    ((listed, _),) = await core.things.things(None, after=None, limit=9)
+
+    assert by_id.epochs == by_token.epochs == listed.epochs == (1,)
+
+
+async def test_a_thing_shows_all_epochs_of_its_owner_and_no_other(core, make):
+    ada, bob = await make.user("ada"), await make.user("bob")
+    thing = await make.owned("one", ada)
+    await core.links.unlink(ada.id, thing.id, at_ms=4_000)
+    for user in (bob, ada):
+        await core.links.link(user.id, thing.id, at_ms=5_000, max_things=9)
+        if user is bob:
+            await core.links.unlink(user.id, thing.id, at_ms=6_000)
+
+    by_id = await core.things.thing(thing.id)
+    by_token, _ = await core.things.thing_by_token(digest("token of one"), at_ms=1)
+    ((listed, _),) = await core.things.things(None, after=None, limit=9)
+
+    assert by_id.epochs == by_token.epochs == listed.epochs == (0, 2)
+
+
+async def test_a_deleted_thing_belongs_to_nobody(core, make):
+    ada, bob = await make.user("ada"), await make.user("bob")
+    thing = await make.owned("one", ada)
+    await make.share(ada, bob, ("one", "door", Rights.GET))
+
+    await core.things.delete_thing(thing.id, at_ms=7_000)
+
+    assert await core.links.linked(ada.id) == []
+    assert await core.links.last_owner(thing.id) is None
+    assert await core.grants.given(ada.id, at_ms=7_000) == []
+    assert (await core.reach.reach(bob.id)).shared == {}

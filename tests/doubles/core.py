@@ -1,26 +1,49 @@
 """Everything that `core.db` keeps, in memory."""
 
+from copy import copy
+
+from doubles.apps import MemoryAppStore
+from doubles.links import MemoryLinkIdStore, MemoryLinkStore
+from doubles.objects import MemoryObjectStore
+from doubles.organisation import Organisation
 from doubles.products import MemoryProductStore
+from doubles.sharing import MemoryGrantStore, MemoryReachStore
 from doubles.tags import MemoryTagStore
-from doubles.things import ChangeCount, MemoryChangeSignal, MemoryPurgeList, MemoryThingStore
+from doubles.things import MemoryChangeSignal, MemoryPurgeList, MemoryThingStore
+from doubles.users import (
+    MemoryAccountStore,
+    MemoryMailLinkStore,
+    MemorySessionStore,
+    MemorySettingsStore,
+)
 
 
 class MemoryCore:
     """The stores on one memory; `twin` is another process that sees the same."""
 
     def __init__(self) -> None:
+        self._organisation = organisation = Organisation()
         self.products = MemoryProductStore()
-        self.purge_list = MemoryPurgeList()
-        self._changes = ChangeCount()
-        self.things = MemoryThingStore(self.products, self.purge_list, self._changes)
+        self.purge_list = MemoryPurgeList(organisation)
+        self.things = MemoryThingStore(self.products, organisation)
         self.tags = MemoryTagStore(self.things)
-        self.change_signal = MemoryChangeSignal(self._changes)
+        self.change_signal = MemoryChangeSignal(organisation)
+        self.objects = MemoryObjectStore()
+        self.apps = MemoryAppStore(organisation)
+        self.accounts = MemoryAccountStore(organisation, self.objects.kept)
+        self.sessions = MemorySessionStore(organisation)
+        self.mail_links = MemoryMailLinkStore(organisation)
+        self.user_settings = MemorySettingsStore(organisation)
+        self.links = MemoryLinkStore(organisation)
+        self.link_ids = MemoryLinkIdStore(organisation, self.products)
+        self.grants = MemoryGrantStore(organisation)
+        self.reach = MemoryReachStore(organisation)
+        self.outbox = organisation.outbox
 
     def twin(self) -> "MemoryCore":
-        twin = MemoryCore()
-        twin.products, twin.things, twin.tags = self.products, self.things, self.tags
-        twin.purge_list, twin._changes = self.purge_list, self._changes
-        twin.change_signal = MemoryChangeSignal(self._changes)
+        twin = copy(self)
+        twin.change_signal = MemoryChangeSignal(self._organisation)
+        twin.objects = MemoryObjectStore(self.objects.kept)
         return twin
 
     async def close(self) -> None:

@@ -13,8 +13,10 @@ from sqlalchemy.exc import IntegrityError
 
 from thingstead.features.products.model import SealedCode
 from thingstead.features.things.model import SealedToken
-from thingstead.kernel.errors import StorageFullError, StoreUnavailableError
+from thingstead.kernel.changes import Change, Kind
+from thingstead.kernel.errors import OverloadedError, StorageFullError, StoreUnavailableError
 from thingstead.kernel.ids import ThingId, digest
+from thingstead.storage.sql.changes import announce
 from thingstead.storage.sqlite import core as core_module
 from thingstead.storage.sqlite.changes import SQLiteChangeSignal
 from thingstead.storage.sqlite.core import SQLiteDatabase, open_core
@@ -142,13 +144,13 @@ async def test_expired_tokens_are_forgotten_when_the_next_one_comes(core, path):
 async def test_a_broken_constraint_is_a_mistake_and_not_translated(database):
     with pytest.raises(IntegrityError):
         async with database.writing() as connection:
-            await connection.execute(text("INSERT INTO thing VALUES ('one', 1, 1)"))
+            await connection.execute(text("INSERT INTO thing VALUES ('one', 1, 1, 0)"))
 
 
 async def test_an_error_in_the_block_undoes_the_transaction(core, database):
     async def insert_and_fail():
         async with database.writing() as connection:
-            await connection.execute(text("INSERT INTO product VALUES (10009, 'n', 'h', 1)"))
+            await connection.execute(text("INSERT INTO product VALUES (10009, 'n', 'h', 1, NULL)"))
             _ = 1 / 0
 
     with pytest.raises(ZeroDivisionError):
@@ -162,7 +164,7 @@ async def test_a_cancelled_write_is_undone_and_the_next_one_succeeds(core, datab
 
     async def write_and_wait():
         async with database.writing() as connection:
-            await connection.execute(text("INSERT INTO product VALUES (10009, 'n', 'h', 1)"))
+            await connection.execute(text("INSERT INTO product VALUES (10009, 'n', 'h', 1, NULL)"))
             has_written.set()
             await asyncio.Event().wait()
 
@@ -233,19 +235,19 @@ async def test_a_full_disk_is_translated_and_reads_go_on(core, path, database):
     with pytest.raises(StorageFullError):
         async with database.writing() as connection:
             await connection.execute(
-                text("INSERT INTO product VALUES (10009, hex(zeroblob(1000000)), 'h', 1)")
+                text("INSERT INTO product VALUES (10009, hex(zeroblob(1000000)), 'h', 1, NULL)")
             )
 
     assert await core.products.products(after=None, limit=1) == []
 
 
-async def test_waiting_too_long_for_the_writer_is_translated(path, monkeypatch):
+async def test_waiting_too_long_for_the_writer_is_refused(path, monkeypatch):
     prepare_file(path, "core")
     monkeypatch.setattr(core_module, "_WAIT_FOR_CONNECTION_S", 0.01)
     database = SQLiteDatabase(path)
 
     async with database.writing():
-        with pytest.raises(StoreUnavailableError, match="waiting"):
+        with pytest.raises(OverloadedError, match="waiting"):
             async with database.writing():
                 pass
 
@@ -362,20 +364,114 @@ async def test_an_announcement_of_another_process_is_noticed(core, path):
         "    await core.close()\n"
         "asyncio.run(announce())\n"
     )
-    assert not core.change_signal.has_changed()
+    assert core.change_signal.changes() == ()
 
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, str(path))
     assert await process.wait() == 0
 
-    assert core.change_signal.has_changed()
-    assert not core.change_signal.has_changed()
+    assert core.change_signal.changes() == [Change(Kind.THING, "t")]
+    assert core.change_signal.changes() == ()
+
+
+async def announce_many(database, number):
+    async with database.writing() as connection:
+        await announce(connection, *(Change(Kind.USER, str(one)) for one in range(number)))
+
+
+async def test_as_many_announcements_as_are_read_at_once_are_told(core, database):
+    await announce_many(database, 1_000)
+
+    assert core.change_signal.changes() == [Change(Kind.USER, str(one)) for one in range(1_000)]
+
+
+@pytest.mark.parametrize("announced_before", [0, 5])
+async def test_of_too_many_announcements_nobody_is_told_each(core, database, announced_before):
+    if announced_before:
+        await announce_many(database, announced_before)
+        core.change_signal.changes()
+    await announce_many(database, 1_001)
+
+    told = core.change_signal.changes()
+
+    assert told is None
+    assert core.change_signal.changes() == ()
+
+
+async def test_what_comes_after_too_many_announcements_is_told(core, database):
+    await announce_many(database, 1_001)
+    core.change_signal.changes()
+
+    await announce_many(database, 1)
+
+    assert core.change_signal.changes() == [Change(Kind.USER, "0")]
+
+
+async def test_the_list_of_announcements_is_kept_short(core, database, path):
+    for _ in range(3):
+        await announce_many(database, 5_000)
+
+    with closing(sqlite3.connect(path)) as connection:
+        kept = connection.execute("SELECT count(*), max(id) FROM change").fetchone()
+    assert kept == (10_000, 15_000)
+
+
+async def test_announcements_that_were_trimmed_are_not_told_as_none(core, database, path):
+    await announce_many(database, 3)
+    assert len(core.change_signal.changes()) == 3
+    await announce_many(database, 3)
+    async with database.writing() as connection:
+        await connection.execute(text("DELETE FROM change WHERE id <= 4"))
+
+    assert core.change_signal.changes() is None
+    assert core.change_signal.changes() == ()
+
+
+async def test_a_list_that_lost_what_was_seen_already_is_not_trusted(core, database):
+    await announce_many(database, 3)
+    core.change_signal.changes()
+    async with database.writing() as connection:
+        await connection.execute(text("DELETE FROM change"))
+
+    assert core.change_signal.changes() is None
+
+
+async def test_an_announcement_of_an_unknown_kind_may_concern_anything(core, database):
+    async with database.writing() as connection:
+        await connection.execute(text("INSERT INTO change (kind, subject) VALUES ('new', 'x')"))
+
+    assert core.change_signal.changes() is None
+
+
+async def test_an_announcement_that_was_undone_leaves_no_gap(core, database):
+    async def announce_and_fail():
+        async with database.writing() as connection:
+            await announce(connection, Change(Kind.APP, "undone"))
+            _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        await announce_and_fail()
+    await announce_many(database, 1)
+
+    assert core.change_signal.changes() == [Change(Kind.USER, "0")]
+
+
+async def test_looking_for_announcements_does_not_wait_for_a_writer(core, path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO change (kind, subject) VALUES ('app', 'a')")
+
+        during = core.change_signal.changes()
+        other.execute("COMMIT")
+
+    assert during == ()
+    assert core.change_signal.changes() == [Change(Kind.APP, "a")]
 
 
 async def test_a_file_that_cannot_be_looked_at_counts_as_changed(path):
     core = await open_core(path)
     await core.close()
 
-    assert core.change_signal.has_changed()
+    assert core.change_signal.changes() is None
 
 
 async def test_a_file_that_is_no_database_cannot_be_watched(tmp_path):

@@ -15,6 +15,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
 
 import thingstead.storage.migrations
+import thingstead.storage.sql.object_tables
+import thingstead.storage.sql.sharing_tables
+import thingstead.storage.sql.user_tables
+from doubles.old_files import make_old_file
 from thingstead.kernel.errors import StoreUnavailableError
 from thingstead.storage.migrations.lock import migration_lock
 from thingstead.storage.migrations.migrate import (
@@ -86,10 +90,12 @@ def test_the_values_schema_is_the_one_agreed_on(tmp_path):
             ("id", "INTEGER", 1),
             ("thing_id", "TEXT", 0),
             ("key", "TEXT", 0),
+            ("epoch", "INTEGER", 0),
         ]
         assert columns(connection, "document") == [
             ("thing_id", "TEXT", 1),
             ("name", "TEXT", 2),
+            ("epoch", "INTEGER", 3),
             ("value", "TEXT", 0),
         ]
         assert connection.execute("SELECT * FROM counter").fetchall() == [("sequence", 0)]
@@ -132,7 +138,23 @@ def test_migrating_twice_is_the_same_as_once(tmp_path):
     upgrade(url(tmp_path / "a.db"), "core")
 
     with connect(tmp_path / "a.db") as connection:
-        assert connection.execute("SELECT count(*) FROM installation").fetchone() == (1,)
+        revisions = connection.execute("SELECT version_num FROM alembic_version_core").fetchall()
+    assert revisions == [(REVISIONS["core"][-1],)]
+
+
+def test_things_of_an_earlier_version_are_in_their_first_epoch(tmp_path):
+    make_old_file(tmp_path / "core.db", "core", "0002")
+    with connect(tmp_path / "core.db") as connection:
+        connection.execute("INSERT INTO product VALUES (10001, 'Station', 'hash', 1)")
+        connection.execute("INSERT INTO thing VALUES ('one', 10001, 2)")
+
+    prepare_file(tmp_path / "core.db", "core")
+
+    with connect(tmp_path / "core.db") as connection:
+        products = connection.execute("SELECT * FROM product").fetchall()
+        things = connection.execute("SELECT * FROM thing").fetchall()
+    assert products == [(10001, "Station", "hash", 1, None)]
+    assert things == [("one", 10001, 2, 0)]
 
 
 def test_both_schemas_live_in_one_database(tmp_path):
@@ -140,7 +162,8 @@ def test_both_schemas_live_in_one_database(tmp_path):
         upgrade(url(tmp_path / "both.db"), schema)
 
     with connect(tmp_path / "both.db") as connection:
-        assert [sqlite_revision(connection, schema) for schema in SCHEMAS] == ["0001", "0001"]
+        for schema in SCHEMAS:
+            assert sqlite_revision(connection, schema) == REVISIONS[schema][-1]
 
 
 def test_a_connection_is_migrated_in_its_callers_transaction(tmp_path):

@@ -1,20 +1,41 @@
-"""The counter by which one process tells the others that cached things may be stale.
+"""The list by which one process tells the others what they must forget.
 
-Counted in the transaction that makes the change, so that there is no moment in which one is
-done and not told. How a process notices that the counter moved differs by engine:
-`sqlite/changes.py` watches the file.
+Written in the transaction that makes the change, so that there is no moment in which one is
+done and not told. How a process notices new rows differs by engine: `sqlite/changes.py`
+watches the file. Who misses rows because they were trimmed forgets everything.
 """
 
-from sqlalchemy import update
+from collections.abc import Iterable
+
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from thingstead.storage.sql.tables import CHANGES, INSTALLATION
+from thingstead.kernel.changes import Change, Kind
+from thingstead.kernel.ids import ThingId, UserId
+from thingstead.storage.sql.tables import CHANGE
+
+KEPT_CHANGES = 10_000
 
 
-async def announce_change(connection: AsyncConnection) -> None:
-    """Count one more change, as part of the transaction."""
-    await connection.execute(
-        update(INSTALLATION)
-        .where(INSTALLATION.c.key == CHANGES)
-        .values(value=INSTALLATION.c.value + 1)
+async def announce(connection: AsyncConnection, *changes: Change) -> None:
+    """List the changes, each once, as part of the transaction; forget the oldest of the list."""
+    rows = [{"kind": c.kind.value, "subject": c.subject} for c in dict.fromkeys(changes)]
+    if not rows:
+        return
+    await connection.execute(insert(CHANGE), rows)
+    newest = select(func.max(CHANGE.c.id)).scalar_subquery()
+    await connection.execute(delete(CHANGE).where(CHANGE.c.id <= newest - KEPT_CHANGES))
+
+
+async def announce_about(
+    connection: AsyncConnection,
+    *,
+    things: Iterable[ThingId] = (),
+    users: Iterable[UserId] = (),
+) -> None:
+    """Announce that the things and the users are no longer as they were."""
+    await announce(
+        connection,
+        *(Change(Kind.THING, thing_id) for thing_id in things),
+        *(Change(Kind.USER, user_id) for user_id in users),
     )

@@ -1,20 +1,21 @@
-"""The list of deleted things whose values are still to be removed.
+"""The list of deleted things, and of deleted users' epochs, whose values are to be removed.
 
 Values live in another file, or in other partitions, than the thing they belong to, so no
-transaction can delete both. The thing's deletion notes it here; whoever has removed its values
-crosses it off, and a crash between the two only means that they are removed again.
+transaction can delete both. What deletes the thing, or the user, notes it here; whoever has removed
+the values crosses it off, and a crash between the two only means that they are removed again.
 """
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import BigInteger, delete, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from thingstead.kernel.ids import ThingId
+from thingstead.kernel.ids import ThingId, UserId
 from thingstead.storage.sql.database import Database
-from thingstead.storage.sql.tables import PURGE
+from thingstead.storage.sql.sharing_tables import THING_EPOCH
+from thingstead.storage.sql.tables import PURGE, PURGE_EPOCH
 
 
 class SQLPurgeList:
-    """Remembers deleted things until their values are gone."""
+    """Remembers deleted things and epochs until their values are gone."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -36,7 +37,42 @@ class SQLPurgeList:
         async with self._database.writing() as connection:
             await connection.execute(delete(PURGE).where(PURGE.c.thing_id == thing_id))
 
+    async def pending_epochs(self, limit: int) -> list[tuple[ThingId, int]]:
+        """Return at most `limit` epochs of things, those noted longest ago first."""
+        statement = (
+            select(PURGE_EPOCH.c.thing_id, PURGE_EPOCH.c.epoch)
+            .where(PURGE_EPOCH.c.noted_at_ms >= 0)
+            .order_by(PURGE_EPOCH.c.noted_at_ms, PURGE_EPOCH.c.thing_id, PURGE_EPOCH.c.epoch)
+            .limit(limit)
+        )
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [(ThingId(row.thing_id), row.epoch) for row in rows]
+
+    async def epoch_done(self, thing_id: ThingId, epoch: int) -> None:
+        """Cross the epoch off; doing it twice is the same as once."""
+        statement = delete(PURGE_EPOCH).where(
+            PURGE_EPOCH.c.thing_id == thing_id, PURGE_EPOCH.c.epoch == epoch
+        )
+        async with self._database.writing() as connection:
+            await connection.execute(statement)
+
 
 async def note_for_purging(connection: AsyncConnection, thing_id: ThingId, at_ms: int) -> None:
-    """Note the thing, in the transaction that deletes it."""
+    """Note the thing, in the transaction that deletes it; its epochs go with it."""
+    await connection.execute(delete(PURGE_EPOCH).where(PURGE_EPOCH.c.thing_id == thing_id))
     await connection.execute(insert(PURGE).values(thing_id=thing_id, noted_at_ms=at_ms))
+
+
+async def note_epochs_for_purging(connection: AsyncConnection, user_id: UserId, at_ms: int) -> None:
+    """Note every epoch of the user, in the transaction that deletes them."""
+    of_user = THING_EPOCH.c.user_id == user_id
+    await connection.execute(
+        insert(PURGE_EPOCH).from_select(
+            ["thing_id", "epoch", "noted_at_ms"],
+            select(THING_EPOCH.c.thing_id, THING_EPOCH.c.epoch, literal(at_ms, BigInteger)).where(
+                of_user
+            ),
+        )
+    )
+    await connection.execute(delete(THING_EPOCH).where(of_user))

@@ -20,7 +20,6 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 FIRST_PRODUCT_ID = 10_001  # five digits from the start, so that no id looks like a count
-CHANGES = "changes"  # the row of `installation` that counts announced changes
 
 METADATA = MetaData(
     naming_convention={
@@ -43,6 +42,8 @@ PRODUCT = Table(
     Column("name", Text, nullable=False),
     Column("hash", Text, nullable=False, unique=True),
     Column("created_at_ms", BigInteger, nullable=False),
+    # The app whose users' link ids its things may meet; NULL, and the first state: none.
+    Column("link_app_id", key_text()),
     # The id of a deleted product must not come back: devices in the field may still use it.
     sqlite_autoincrement=True,
 )
@@ -67,6 +68,8 @@ THING = Table(
     Column("id", key_text(), primary_key=True),
     Column("product_id", Integer, ForeignKey(PRODUCT.c.id), nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
+    # The one that is written to; every unlink makes it one more.
+    Column("epoch", Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 
@@ -98,12 +101,25 @@ PURGE = Table(
     sqlite_with_rowid=False,
 )
 
-INSTALLATION = Table(
-    "installation",
+# Epochs of users that were deleted, while their things go on.
+PURGE_EPOCH = Table(
+    "purge_epoch",
     METADATA,
-    Column("key", key_text(), primary_key=True),
-    Column("value", BigInteger, nullable=False),
+    Column("thing_id", key_text(), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("noted_at_ms", BigInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# What other processes must forget, oldest first; `changes.py` keeps it short.
+CHANGE = Table(
+    "change",
+    METADATA,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    # An id that was trimmed must not come back: whoever saw it would miss what it says now.
+    sqlite_autoincrement=True,
 )
 
 # Used codes are the many; the partial indexes hold the few that are still listed.
@@ -134,3 +150,16 @@ Index(
     postgresql_where=_LASTING,
 )
 Index("ix_purge_oldest", PURGE.c.noted_at_ms, PURGE.c.thing_id)
+Index(
+    "ix_purge_epoch_oldest",
+    PURGE_EPOCH.c.noted_at_ms,
+    PURGE_EPOCH.c.thing_id,
+    PURGE_EPOCH.c.epoch,
+)
+_TAKES_LINK_IDS = PRODUCT.c.link_app_id.is_not(None)
+Index(
+    "ix_product_by_link_app",
+    PRODUCT.c.link_app_id,
+    sqlite_where=_TAKES_LINK_IDS,
+    postgresql_where=_TAKES_LINK_IDS,
+)

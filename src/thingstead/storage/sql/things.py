@@ -2,19 +2,29 @@
 
 Every statement that decides something (a code is unused, a token has not expired) decides in
 its own WHERE clause, so that concurrent calls cannot both win. Knows no engine
-(`database.py`), opens no sealed secret, and leaves a deleted thing's values to `purge.py`.
+(`database.py`), opens no sealed secret, and leaves a deleted thing's values to `purge.py`. Whose
+a thing is stands in `ownership.py`.
 """
 
-from sqlalchemy import Row, delete, insert, or_, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from thingstead.features.things.model import SealedToken, Thing
 from thingstead.kernel.ids import ProductId, ThingId
-from thingstead.storage.sql.changes import announce_change
+from thingstead.storage.sql.changes import announce_about
 from thingstead.storage.sql.database import Database
+from thingstead.storage.sql.ownership import (
+    OWNED_EPOCH,
+    TO_LINK,
+    TO_OWNED_EPOCHS,
+    remove_thing,
+    thing_of,
+)
 from thingstead.storage.sql.products import has_product
-from thingstead.storage.sql.purge import note_for_purging
-from thingstead.storage.sql.tables import ACTIVATION_CODE, THING, THING_TAG, THING_TOKEN
+from thingstead.storage.sql.sharing_tables import LINK, THING_EPOCH
+from thingstead.storage.sql.tables import ACTIVATION_CODE, THING, THING_TOKEN
 
 
 class SQLThingStore:
@@ -70,23 +80,30 @@ class SQLThingStore:
         """Return the thing and when its token expires; None when unknown or expired by `at_ms`."""
         expires_at_ms = THING_TOKEN.c.expires_at_ms
         statement = (
-            select(THING, expires_at_ms)
+            select(THING, expires_at_ms, OWNED_EPOCH)
             .join_from(THING_TOKEN, THING, THING_TOKEN.c.thing_id == THING.c.id)
+            .outerjoin(LINK, TO_LINK)
+            .outerjoin(THING_EPOCH, TO_OWNED_EPOCHS)
             .where(
                 THING_TOKEN.c.digest == token_digest,
                 or_(expires_at_ms.is_(None), expires_at_ms > at_ms),
             )
         )
         async with self._database.reading() as connection:
-            row = (await connection.execute(statement)).one_or_none()
-        return None if row is None else (_thing(row), row.expires_at_ms)
+            rows = (await connection.execute(statement)).all()
+        thing = thing_of(rows)
+        return None if thing is None else (thing, rows[0].expires_at_ms)
 
     async def thing(self, thing_id: ThingId) -> Thing | None:
         """Return the thing with that id."""
+        statement = (
+            select(THING, OWNED_EPOCH)
+            .outerjoin(LINK, TO_LINK)
+            .outerjoin(THING_EPOCH, TO_OWNED_EPOCHS)
+            .where(THING.c.id == thing_id)
+        )
         async with self._database.reading() as connection:
-            found = await connection.execute(select(THING).where(THING.c.id == thing_id))
-            row = found.one_or_none()
-        return None if row is None else _thing(row)
+            return thing_of((await connection.execute(statement)).all())
 
     async def things(
         self, product_id: ProductId | None, *, after: ThingId | None, limit: int
@@ -107,7 +124,19 @@ class SQLThingStore:
             statement = statement.where(THING.c.product_id == product_id)
         async with self._database.reading() as connection:
             rows = (await connection.execute(statement)).all()
-        return [(_thing(row), SealedToken(row.digest, row.sealed)) for row in rows]
+            epochs = await _owned_epochs(connection, [row.id for row in rows])
+        return [
+            (
+                Thing(
+                    ThingId(row.id),
+                    ProductId(row.product_id),
+                    row.created_at_ms,
+                    epochs.get(row.id, (row.epoch,)),
+                ),
+                SealedToken(row.digest, row.sealed),
+            )
+            for row in rows
+        ]
 
     async def replace_token(
         self, thing_id: ThingId, token: SealedToken, *, at_ms: int, old_expires_at_ms: int
@@ -128,19 +157,15 @@ class SQLThingStore:
             )
             await connection.execute(delete(THING_TOKEN).where(of_thing, expires_at_ms <= at_ms))
             await _add_token(connection, thing_id, token, at_ms)
-            await announce_change(connection)
+            await announce_about(connection, things=[thing_id])
         return True
 
     async def delete_thing(self, thing_id: ThingId, *, at_ms: int) -> bool:
-        """Delete the thing, its tokens and tags, and note its values for purging."""
+        """Delete the thing with all that is about it, and note its values for purging."""
         async with self._database.writing() as connection:
             if not await has_thing(connection, thing_id):
                 return False
-            await connection.execute(delete(THING_TOKEN).where(THING_TOKEN.c.thing_id == thing_id))
-            await connection.execute(delete(THING_TAG).where(THING_TAG.c.thing_id == thing_id))
-            await connection.execute(delete(THING).where(THING.c.id == thing_id))
-            await note_for_purging(connection, thing_id, at_ms)
-            await announce_change(connection)
+            await remove_thing(connection, thing_id, at_ms)
         return True
 
 
@@ -169,5 +194,16 @@ async def _add_token(
     )
 
 
-def _thing(row: Row[*tuple[object, ...]]) -> Thing:
-    return Thing(ThingId(row.id), ProductId(row.product_id), row.created_at_ms)
+async def _owned_epochs(
+    connection: AsyncConnection, things: Sequence[ThingId]
+) -> dict[ThingId, tuple[int, ...]]:
+    """Return the epochs of those of the things that somebody owns."""
+    statement = (
+        select(LINK.c.thing_id, OWNED_EPOCH)
+        .join(THING_EPOCH, TO_OWNED_EPOCHS)
+        .where(LINK.c.thing_id.in_(things))
+    )
+    epochs: dict[ThingId, list[int]] = {}
+    for row in (await connection.execute(statement)).all():
+        epochs.setdefault(ThingId(row.thing_id), []).append(row.owned_epoch)
+    return {thing_id: tuple(sorted(owned)) for thing_id, owned in epochs.items()}

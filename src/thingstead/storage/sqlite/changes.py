@@ -2,51 +2,55 @@
 
 `PRAGMA data_version` moves when another connection, of this process or any other, committed
 to the file (https://www.sqlite.org/pragma.html#pragma_data_version). It takes some
-microseconds and no lock, so it may be asked on the event loop; only when it moved is the
-counter read. Knows nothing of what changed.
+microseconds and no lock, so it may be asked on the event loop; only when it moved is the list
+of announcements read. Knows nothing of what changed.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
-from thingstead.storage.sql.tables import CHANGES
+from thingstead.kernel.changes import Change, Kind
 from thingstead.storage.sqlite.failures import translated_errors
+
+MOST_AT_ONCE = 1_000
 
 
 class SQLiteChangeSignal:
-    """Watches the counter of changes in one file; `close` ends the watch."""
+    """Watches the list of announcements in one file; `close` ends the watch."""
 
     def __init__(self, path: Path) -> None:
         with translated_errors():
-            # No waiting for locks, because `has_changed` runs on the event loop.
+            # No waiting for locks, because `changes` runs on the event loop.
             self._watch = sqlite3.connect(
                 path, timeout=0, isolation_level=None, check_same_thread=False
             )
             try:
                 self._watch.execute("PRAGMA query_only=ON").fetchall()
                 self._version = self._data_version()
-                self._count = self._changes()
+                self._seen = self._newest()
             except sqlite3.Error:
                 self._watch.close()
                 raise
 
-    def has_changed(self) -> bool:
-        """Return whether somebody announced since the last call.
+    def changes(self) -> Sequence[Change] | None:
+        """Return what was announced since the last call, oldest first.
 
-        When the file cannot be read the answer is yes: what is cached can then not be
-        trusted, and the next read says what is wrong.
+        None when there is too much of it, when some was trimmed, or when the file cannot be
+        read: what is cached can then not be trusted, and the next read says what is wrong.
         """
         try:
             # The version is read first: a commit in between is then noticed by the next call.
             version = self._data_version()
             if version == self._version:
-                return False
-            count = self._changes()
-        except sqlite3.Error:
-            return True
-        has_moved = count != self._count
-        self._version, self._count = version, count
-        return has_moved
+                return ()
+            found = self._behind_seen()
+            self._seen = self._newest() if found is None else self._seen + len(found)
+        except (sqlite3.Error, ValueError):
+            # The version stays as it was, so the next call looks again.
+            return None
+        self._version = version
+        return found
 
     def close(self) -> None:
         """End the watch."""
@@ -55,6 +59,24 @@ class SQLiteChangeSignal:
     def _data_version(self) -> int:
         return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
 
-    def _changes(self) -> int:
-        statement = "SELECT value FROM installation WHERE key = ?"
-        return int(self._watch.execute(statement, (CHANGES,)).fetchone()[0])
+    def _newest(self) -> int:
+        return int(self._watch.execute("SELECT coalesce(max(id), 0) FROM change").fetchone()[0])
+
+    def _behind_seen(self) -> list[Change] | None:
+        """Return the announcements behind the last one seen, or None when some are missing.
+
+        The last one seen is read too: ids have no gaps, so where it is no longer the first,
+        the list was trimmed up to here, or is that of another copy of the file.
+        """
+        rows = self._watch.execute(
+            "SELECT id, kind, subject FROM change WHERE id >= ? ORDER BY id LIMIT ?",
+            (self._seen, MOST_AT_ONCE + 2),
+        ).fetchall()
+        ids = [row[0] for row in rows]
+        start = self._seen or 1
+        if ids != list(range(start, start + len(ids))) or (self._seen and not ids):
+            return None
+        unseen = rows[1:] if self._seen else rows
+        if len(unseen) > MOST_AT_ONCE:
+            return None
+        return [Change(Kind(kind), subject) for _, kind, subject in unseen]
