@@ -1,40 +1,54 @@
 """The composition root: settings become adapters, adapters become services.
 
 The only place that knows both what a feature needs and which technology provides it. Nothing
-is opened by importing; `open_platform` opens, and closes in reverse order.
+is opened by importing; `open_platform` opens, and closes in reverse order. What needs doing
+from time to time while a server runs is in `chores.py`.
 """
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from thingstead import limits as from_settings
 from thingstead.bus.memory import MemoryBus
-from thingstead.features.live.service import Live, LiveLimits
+from thingstead.features.apps.service import Apps
+from thingstead.features.collections.service import Collections
+from thingstead.features.links.service import Links
+from thingstead.features.live.service import Live
 from thingstead.features.magic.service import Magic
+from thingstead.features.mail.ports import Postman
+from thingstead.features.mail.service import Mail
 from thingstead.features.products.service import Products
+from thingstead.features.sharing.reaches import Reaches
+from thingstead.features.sharing.resources import UserResources
+from thingstead.features.sharing.service import Sharing
 from thingstead.features.tags.service import Tags
-from thingstead.features.things.service import ThingLimits, Things
-from thingstead.features.values.checks import WriteLimits
+from thingstead.features.things.service import Things
+from thingstead.features.users.account_changes import AccountChanges
+from thingstead.features.users.accounts import Accounts, PasswordRules, UserStores
+from thingstead.features.users.errands import Errands
+from thingstead.features.users.letters import Letters
+from thingstead.features.users.login_guard import LoginGuard
+from thingstead.features.users.recovery import Recovery
+from thingstead.features.users.sessions import Sessions
+from thingstead.features.users.user_settings import UserSettings
 from thingstead.features.values.retention import Retention
 from thingstead.features.values.service import Values
-from thingstead.kernel.budget import Rate
+from thingstead.hashing.argon2 import Argon2Hasher, parameters_for_this_machine
+from thingstead.hashing.common_passwords import CommonPasswordList
+from thingstead.kernel.changes import Changes, Kind
 from thingstead.kernel.clock import Clock, SystemClock
-from thingstead.kernel.ids import SystemIdSource, ThingId
+from thingstead.kernel.guesses import Guesses
+from thingstead.kernel.ids import IdSource, SystemIdSource
+from thingstead.mail.console import ConsolePostman
+from thingstead.mail.letters import LetterWriter
+from thingstead.mail.smtp import SMTPPostman
+from thingstead.mail.url import ConsoleMail, parse_mail_url
 from thingstead.sealing.aesgcm import AESGCMSeal, load_or_create_key
-from thingstead.settings import LimitSettings, Settings
+from thingstead.settings import Settings, SettingsError
 from thingstead.storage.sqlite.core import CoreDatabase, open_core
-from thingstead.storage.sqlite.value_store import SQLiteValueStore, ValueStoreLimits
-
-_log = logging.getLogger(__name__)
-
-_LOOK_FOR_CHANGES_S = 0.25
-_RECHECK_S = 60.0
-_HOUSEKEEPING_S = 3_600.0
-_PURGE_LOOK_S = 5.0
-_PURGE_PAGE = 100
+from thingstead.storage.sqlite.value_store import SQLiteValueStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +57,30 @@ class Administration:
 
     products: Products
     things: Things
+    apps: Apps
+    links: Links
+    mail: Mail
     core: CoreDatabase
+    seal: AESGCMSeal
+    ids: IdSource
     clock: Clock
+    changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """What app users meet: their accounts, and what they do with things and objects."""
+
+    accounts: Accounts
+    account_changes: AccountChanges
+    settings: UserSettings
+    recovery: Recovery
+    errands: Errands
+    sessions: Sessions
+    reaches: Reaches
+    sharing: Sharing
+    resources: UserResources
+    collections: Collections
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +88,7 @@ class Platform:
     """Every service of a running server."""
 
     administration: Administration
+    people: People
     values: Values
     magic: Magic
     tags: Tags
@@ -70,6 +107,21 @@ class Platform:
         return self.administration.products
 
     @property
+    def links(self) -> Links:
+        """The links service."""
+        return self.administration.links
+
+    @property
+    def mail(self) -> Mail:
+        """The mail service."""
+        return self.administration.mail
+
+    @property
+    def changes(self) -> Changes:
+        """What tells services that something they remember has changed."""
+        return self.administration.changes
+
+    @property
     def clock(self) -> Clock:
         """The clock that all services share."""
         return self.administration.clock
@@ -83,143 +135,191 @@ async def open_administration(settings: Settings) -> AsyncIterator[Administratio
     seal = AESGCMSeal(load_or_create_key(folder / "secret.key"))
     clock = SystemClock()
     ids = SystemIdSource()
-    core = await open_core(folder / "core.db")
+    postman = postman_of(settings)
+    core = await open_core(folder / "core.db", from_settings.object_store_limits(settings.limits))
     try:
+        changes = Changes(core.change_signal, clock)
         things = Things(
             core.things,
             seal,
-            core.change_signal,
+            changes,
             ids=ids,
             clock=clock,
-            limits=_thing_limits(settings.limits),
+            limits=from_settings.thing_limits(settings.limits),
+            shows_all_epochs=settings.history_follows_thing,
         )
-        yield Administration(Products(core.products, seal, ids, clock), things, core, clock)
+        links = Links(
+            core.links,
+            core.link_ids,
+            things,
+            changes,
+            clock=clock,
+            limits=from_settings.link_limits(settings.limits),
+        )
+        yield Administration(
+            products=Products(core.products, seal, ids, clock),
+            things=things,
+            apps=Apps(core.apps, ids, clock, changes),
+            links=links,
+            mail=Mail(core.outbox, postman, seal, clock),
+            core=core,
+            seal=seal,
+            ids=ids,
+            clock=clock,
+            changes=changes,
+        )
     finally:
         await core.close()
 
 
+def postman_of(settings: Settings) -> Postman:
+    """Return who carries mail out, as the settings say.
+
+    Raises:
+        SettingsError: one of them cannot be used.
+    """
+    try:
+        writer = LetterWriter(
+            public_url=settings.url(settings.port),
+            sender=settings.mail_from or settings.default_sender,
+        )
+        mail = parse_mail_url(settings.mail)
+    except ValueError as exc:
+        raise SettingsError(f"mail, mail_from or public_url: {exc}") from exc
+    return ConsolePostman(writer) if isinstance(mail, ConsoleMail) else SMTPPostman(mail, writer)
+
+
 @asynccontextmanager
 async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
-    """Open everything; what needs doing from time to time is `look_after`'s part."""
+    """Open everything."""
     limits = settings.limits
     async with AsyncExitStack() as stack:
         administration = await stack.enter_async_context(open_administration(settings))
         store = await SQLiteValueStore.open(
-            settings.data_folder / "values.db",
-            ValueStoreLimits(
-                waiting_values=limits.waiting_values,
-                keys_per_thing=limits.keys_per_thing,
-                kept_bytes=limits.kept_bytes,
-            ),
+            settings.data_folder / "values.db", from_settings.value_store_limits(limits)
         )
         stack.push_async_callback(store.close)
+        parameters = parameters_for_this_machine()
+        hasher = Argon2Hasher(
+            parameters.memory_kib,
+            parameters.passes,
+            lanes=parameters.lanes,
+            waiting=limits.waiting_passwords,
+        )
+        stack.push_async_callback(hasher.close)
         bus = MemoryBus()
         clock = administration.clock
-        live = Live(bus, _live_limits(limits))
-        administration.things.on_change(live.recheck)
-        platform = Platform(
+        live = Live(bus, from_settings.live_limits(limits))
+        values = Values(
+            store,
+            bus,
+            clock,
+            limits=from_settings.write_limits(settings),
+            rate=from_settings.write_rate(limits),
+        )
+        magic = Magic(store, max_document_bytes=limits.document_bytes)
+        people = _people(settings, administration, hasher, _Reading(values, magic, store, bus))
+        # Those who are told last wake the streams: by then everybody else has forgotten.
+        administration.changes.listen(Kind.THING, live.recheck)
+        administration.changes.listen(Kind.USER, live.recheck)
+        administration.changes.listen(Kind.APP, lambda _app: live.recheck())
+        administration.changes.listen(Kind.LETTER, lambda _letter: administration.mail.wake())
+        yield Platform(
             administration,
-            Values(
-                store,
-                bus,
-                clock,
-                limits=_write_limits(settings),
-                rate=Rate(limits.writes_per_second, limits.write_burst),
-            ),
-            Magic(store, max_document_bytes=limits.document_bytes),
+            people,
+            values,
+            magic,
             Tags(administration.core.tags, clock, max_tags=limits.tags_per_thing),
             live,
             Retention(store, clock, max_age_days=settings.retention_days),
             store,
         )
-        yield platform
 
 
-@asynccontextmanager
-async def look_after(platform: Platform) -> AsyncIterator[None]:
-    """Do a server's chores while the block runs: retention, purging, noticing changes."""
-    async with AsyncExitStack() as stack:
-        for chore in (_watch_changes(platform), _purge_deleted(platform), _sweep(platform)):
-            stack.push_async_callback(_ended, asyncio.create_task(chore))
-        yield
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What gives users their values."""
+
+    values: Values
+    magic: Magic
+    store: SQLiteValueStore
+    bus: MemoryBus
 
 
-async def _ended(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-
-async def _watch_changes(platform: Platform) -> None:
-    """Notice for open streams what the command line changes, and that a token has expired."""
-    rechecked_at = platform.clock.monotonic()
-    while True:
-        await asyncio.sleep(_LOOK_FOR_CHANGES_S)
-        if len(platform.live) > 0:
-            platform.things.look_for_changes()
-            if platform.clock.monotonic() - rechecked_at >= _RECHECK_S:
-                rechecked_at = platform.clock.monotonic()
-                platform.live.recheck()
-
-
-async def _purge_deleted(platform: Platform) -> None:
-    """Delete the values of things that were deleted, here or by the command line.
-
-    Twice, some seconds apart: a write may have been under way when its thing was deleted.
-    """
-    purge_list = platform.administration.core.purge_list
-    purged: set[ThingId] = set()
-    while True:
-        await asyncio.sleep(_PURGE_LOOK_S)
-        try:
-            pending = await purge_list.pending(_PURGE_PAGE)
-            for thing_id in pending:
-                await platform.retention.purge(thing_id)
-                if thing_id in purged:
-                    await purge_list.done(thing_id)
-            purged = set(pending) - purged
-        except Exception as error:  # noqa: BLE001  # Supervises the chore: it is tried again.
-            _log.warning("deleted things were not purged: %s", error)
-
-
-async def _sweep(platform: Platform) -> None:
-    """Delete what is older than the retention, at the start and once an hour."""
-    while True:
-        try:
-            swept = await platform.retention.sweep()
-            if swept.deleted_values:
-                _log.info("retention deleted %d values", swept.deleted_values)
-        except Exception as error:  # noqa: BLE001  # Supervises the chore: it is tried again.
-            _log.warning("retention was interrupted: %s", error)
-        await asyncio.sleep(_HOUSEKEEPING_S)
-
-
-def _thing_limits(limits: LimitSettings) -> ThingLimits:
-    return ThingLimits(
-        bad_tokens=Rate(limits.bad_tokens_per_minute / 60, limits.bad_tokens_per_minute),
-        bad_codes=Rate(limits.bad_codes_per_minute / 60, limits.bad_codes_per_minute),
+def _people(
+    settings: Settings, administration: Administration, hasher: Argon2Hasher, reading: _Reading
+) -> People:
+    core, clock, changes = administration.core, administration.clock, administration.changes
+    ids, seal, apps = administration.ids, administration.seal, administration.apps
+    limits = from_settings.user_limits(settings.limits)
+    passwords = PasswordRules(hasher, CommonPasswordList())
+    guard = LoginGuard(clock, limits.guesses, asyncio.sleep)
+    letters = Letters(seal, ids, clock, limits)
+    errands = Errands()
+    guesses = Guesses(
+        "links that do not work", clock, bad=limits.tokens.bad, spare=limits.tokens.spare
     )
-
-
-def _live_limits(limits: LimitSettings) -> LiveLimits:
-    return LiveLimits(
-        streams_per_thing=limits.streams_per_thing,
-        streams=limits.streams,
-        queued_events=limits.stream_queue_events,
-        queued_bytes=limits.stream_queue_bytes,
+    account_changes = AccountChanges(
+        core.accounts, passwords, guard, letters, clock=clock, changes=changes
     )
-
-
-def _write_limits(settings: Settings) -> WriteLimits:
-    limits = settings.limits
-    past_days = limits.past_days
-    if settings.retention_days > 0:
-        # What retention would delete within the hour is not acknowledged first.
-        past_days = min(past_days, settings.retention_days)
-    return WriteLimits(
-        values=limits.values_per_write,
-        value_bytes=limits.value_bytes,
-        document_bytes=limits.document_bytes,
-        past_days=past_days,
-        future_hours=limits.future_hours,
+    reaches = Reaches(core.reach, changes, shows_all_epochs=settings.history_follows_thing)
+    return People(
+        accounts=Accounts(
+            UserStores(core.accounts, core.sessions),
+            apps,
+            passwords,
+            guard,
+            letters,
+            ids=ids,
+            clock=clock,
+            changes=changes,
+            limits=limits,
+            sleep=asyncio.sleep,
+            errands=errands,
+        ),
+        account_changes=account_changes,
+        settings=UserSettings(core.user_settings, account_changes, limits),
+        recovery=Recovery(
+            core.accounts,
+            core.mail_links,
+            apps,
+            passwords,
+            letters,
+            clock=clock,
+            changes=changes,
+            limits=limits,
+            sleep=asyncio.sleep,
+            guard=guard,
+            errands=errands,
+            guesses=guesses,
+        ),
+        errands=errands,
+        sessions=Sessions(core.sessions, apps, clock, changes, limits=limits),
+        reaches=reaches,
+        sharing=Sharing(
+            core.grants,
+            reaches,
+            changes,
+            archive=reading.store.archive,
+            clock=clock,
+            ids=ids,
+            seal=seal,
+            limits=from_settings.sharing_limits(settings.limits),
+            guesses=guesses,
+        ),
+        resources=UserResources(
+            reaches,
+            administration.things,
+            reading.values,
+            reading.magic,
+            reading.store.archive,
+            role_entries=settings.limits.role_entries,
+        ),
+        collections=Collections(
+            core.objects,
+            reading.bus,
+            ids,
+            clock,
+            limits=from_settings.collection_limits(settings.limits),
+        ),
     )

@@ -13,10 +13,12 @@ import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
-from thingstead.bootstrap import Platform, look_after, open_platform
+from thingstead.bootstrap import Platform, open_platform
+from thingstead.chores import look_after
 from thingstead.first_start import FirstStart, first_start
 from thingstead.kernel.errors import Category, ThingsteadError
 from thingstead.settings import Settings
@@ -24,19 +26,29 @@ from thingstead.transports.http.app import Application
 from thingstead.transports.http.health import health_routes
 from thingstead.transports.http.lane import WriteLane
 from thingstead.transports.http.openapi import openapi_route
+from thingstead.transports.http.pages.confirm import confirm_routes
 from thingstead.transports.http.protocol import DateLine, Edge, EdgeLimits
 from thingstead.transports.http.router import Route, Router
 from thingstead.transports.http.serving import HTTPServer, Listening, open_listener
+from thingstead.transports.http.v2.accounts import AccountHandlers
+from thingstead.transports.http.v2.callers import Callers
+from thingstead.transports.http.v2.collections import CollectionHandlers
 from thingstead.transports.http.v2.dates import date_routes
+from thingstead.transports.http.v2.export import Exported, ExportHandlers
 from thingstead.transports.http.v2.limits import V2Limits
+from thingstead.transports.http.v2.links import LinkHandlers
+from thingstead.transports.http.v2.resources import ResourceHandlers
+from thingstead.transports.http.v2.sharing import SharingHandlers
 from thingstead.transports.http.v2.streams import StreamHandlers
 from thingstead.transports.http.v2.tags import tag_routes
 from thingstead.transports.http.v2.things import thing_routes
+from thingstead.transports.http.v2.users import UserHandlers
 from thingstead.transports.http.v2.values import ValueHandlers
 
 _log = logging.getLogger(__name__)
 _MANY_FILES = 65_536
 _DEMO_SEED = 1
+_LOCK_FILE = "serve.lock"
 
 
 class FolderInUseError(ThingsteadError):
@@ -64,26 +76,43 @@ async def serve(settings: Settings, *, on_started: Callable[[Started], None]) ->
         ThingsteadError: the data folder cannot be used.
     """
     raise_open_file_limit()
-    with only_server(settings.data_folder):
-        await _serve(settings, on_started)
+    with only_server(settings.data_folder) as lock:
+
+        def started(now: Started) -> None:
+            lock.write(f"{now.url}\n")
+            lock.flush()
+            on_started(now)
+
+        await _serve(settings, started)
+
+
+def served_url(folder: Path) -> str | None:
+    """Return the URL under which the folder's server last said that it is reached, if any did."""
+    try:
+        return (folder / _LOCK_FILE).read_text("utf-8").strip() or None
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager
-def only_server(folder: Path) -> Iterator[None]:
+def only_server(folder: Path) -> Iterator[TextIO]:
     """Keep a second server off the data folder: neither would hear of the other's writes.
+
+    Yields the file that is locked, emptied: what is written there others may read.
 
     Raises:
         FolderInUseError: another server holds it. The lock ends with its process.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with os.fdopen(
-        os.open(folder / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "w"
+        os.open(folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "w"
     ) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             raise FolderInUseError(str(folder)) from exc
-        yield
+        lock.truncate()
+        yield lock
 
 
 async def _serve(settings: Settings, on_started: Callable[[Started], None]) -> None:
@@ -93,6 +122,8 @@ async def _serve(settings: Settings, on_started: Callable[[Started], None]) -> N
             await asyncio.to_thread(Path(file).read_bytes)
     # Bound before anything is made, so that a port that is taken does not use the first start up.
     listener = open_listener(settings.host, settings.port)
+    # Links in mails name the port, which is not known before when any free one will do.
+    settings = replace(settings, port=listener.getsockname()[1])
     async with AsyncExitStack() as stack:
         stack.enter_context(closing(listener))
         platform = await stack.enter_async_context(open_platform(settings))
@@ -135,7 +166,9 @@ def http_server(
         )
     edge = Edge(limits=edge_limits, lane=lane, date=date)
     return HTTPServer(
-        Application(Router(all_routes(settings, platform))),
+        Application(
+            Router(all_routes(settings, platform)), Callers(platform.people.sessions).has_session
+        ),
         edge,
         Listening(
             settings.tls_cert,
@@ -143,7 +176,7 @@ def http_server(
             settings.trusted_proxy,
             limits.drain_seconds,
         ),
-        on_started=lambda port: on_started(reachable_url(settings, port)),
+        on_started=lambda port: on_started(settings.url(port)),
         on_stopping=platform.live.stop,
     )
 
@@ -153,6 +186,7 @@ def all_routes(settings: Settings, platform: Platform) -> list[Route]:
     limits = V2Limits(
         write_bytes=settings.limits.write_bytes,
         document_bytes=settings.limits.document_bytes,
+        settings_bytes=settings.limits.settings_bytes,
         object_bytes=settings.limits.object_bytes,
         answer_bytes=settings.limits.answer_bytes,
     )
@@ -167,24 +201,48 @@ def all_routes(settings: Settings, platform: Platform) -> list[Route]:
 
     routes = [
         *thing_routes(platform.things, limits),
-        *ValueHandlers(platform.things, platform.values, platform.magic, limits).routes(),
+        *ValueHandlers(
+            platform.things, platform.values, platform.magic, platform.links, limits
+        ).routes(),
         *StreamHandlers(platform.things, platform.live).routes(),
         *tag_routes(platform.things, platform.tags, limits),
+        *_people_routes(platform, limits),
         *date_routes(platform.clock),
         *health_routes(problem),
     ]
     return [*routes, openapi_route(routes)]
 
 
-def reachable_url(settings: Settings, port: int) -> str:
-    """Return the public URL, or one under which this machine reaches the server."""
-    if settings.public_url:
-        return settings.public_url.rstrip("/")
-    scheme = "https" if settings.tls_cert else "http"
-    host = settings.host
-    if host in {"0.0.0.0", "::", ""}:  # noqa: S104  # It is compared, not bound.
-        host = "localhost"
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+def _people_routes(platform: Platform, limits: V2Limits) -> list[Route]:
+    people = platform.people
+    callers = Callers(people.sessions)
+    return [
+        *AccountHandlers(people.accounts, people.recovery, people.resources, limits).routes(),
+        *UserHandlers(
+            callers,
+            people.account_changes,
+            people.settings,
+            people.sessions,
+            people.recovery,
+            limits,
+        ).routes(),
+        *LinkHandlers(callers, platform.links, people.resources, limits).routes(),
+        *ResourceHandlers(callers, people.resources, platform.live, limits).routes(),
+        *SharingHandlers(callers, people.sharing, limits).routes(),
+        *CollectionHandlers(callers, people.collections, platform.live, limits).routes(),
+        *ExportHandlers(
+            callers,
+            Exported(
+                people.settings,
+                platform.links,
+                people.sharing,
+                people.collections,
+                platform.store.archive,
+            ),
+            platform.clock,
+        ).routes(),
+        *confirm_routes(people.recovery, people.sharing, limits),
+    ]
 
 
 def calm_collector() -> None:
@@ -212,14 +270,13 @@ def raise_open_file_limit() -> None:
 
 def _edge_limits(settings: Settings) -> EdgeLimits:
     limits = settings.limits
+    # Either may be the largest of all; some blanks around it are forgiven.
+    document_bytes = max(limits.document_bytes, limits.settings_bytes) + V2Limits().slack_bytes
     return EdgeLimits(
         max_target_bytes=limits.target_bytes,
         max_head_bytes=limits.head_bytes,
         max_headers=limits.headers,
-        # A description may be the largest of them; some blanks around it are forgiven.
-        max_body_bytes=max(
-            limits.write_bytes, limits.object_bytes, limits.document_bytes + V2Limits().slack_bytes
-        ),
+        max_body_bytes=max(limits.write_bytes, limits.object_bytes, document_bytes),
         max_connections=limits.connections,
         max_connections_per_address=limits.connections_per_address,
         head_seconds=limits.head_seconds,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -43,9 +44,14 @@ class LimitSettings:
     """Bounds; each refusal names the one that it met."""
 
     write_bytes: _Count = _described("Body of a write, in bytes.", 1024 * 1024, "413")
-    object_bytes: _Count = _described("Body of an activation, in bytes.", 64 * 1024, "413")
+    object_bytes: _Count = _described(
+        "One object of a collection, in bytes of JSON, and the body of an activation.",
+        64 * 1024,
+        "413",
+    )
     document_bytes: _Count = _described(
-        "A thing's description and its settings, each in bytes of JSON, and the body of a tag.",
+        "A thing's description and its settings, each in bytes of JSON, and the body of a tag or"
+        " of a call of the app API that stores no object.",
         16 * 1024,
         "413 for a description, 400 for settings",
     )
@@ -75,6 +81,65 @@ class LimitSettings:
     )
     stream_queue_bytes: _Count = _described(
         "Bytes that may wait for one slow stream.", 256 * 1024, "the stream ends with a reason"
+    )
+    things_per_user: _Count = _described("Things of one user.", 10_000, "403")
+    sessions_per_user: _Count = _described(
+        "Sessions of one user.", 50, "the one that was not used for longest ends"
+    )
+    calls_per_second: _Count = _described("Calls of one app user in a second.", 50, "429")
+    call_burst: _Count = _described("Calls of one app user at once after a pause.", 500, "429")
+    streams_per_user: _Count = _described("Live streams of one app user.", 50, "429")
+    bad_sessions_per_minute: _Count = _described(
+        "Unknown session tokens from one address in a minute, and as many links of mails that do"
+        " not work; what is known costs nothing.",
+        20,
+        "429",
+    )
+    registrations_per_hour: _Count = _described(
+        "Registrations from one address in an hour.", 300, "429"
+    )
+    bad_logins_per_minute: _Count = _described(
+        "Failed log-ins to one account from one address in a minute.", 5, "429"
+    )
+    bad_logins_per_address: _Count = _described(
+        "Failed log-ins from one address in a minute.", 100, "429"
+    )
+    bad_logins_per_account: _Count = _described(
+        "Failed log-ins to one account in an hour from anywhere.",
+        100,
+        "further ones from addresses that never logged in to it wait up to 5 s",
+    )
+    waiting_passwords: _Count = _described("Passwords that may wait to be hashed.", 32, "503")
+    settings_bytes: _Count = _described("Settings of one user, in bytes of JSON.", 16 * 1024, "413")
+    settings_members: _Count = _described("Members of one user's settings.", 100, "413")
+    link_tries_per_hour: _Count = _described(
+        "Failed attempts of one user to link a thing in an hour.", 10, "429"
+    )
+    unlinks_per_thing: _Count = _described(
+        "Times that one thing is unlinked in an hour.", 20, "429"
+    )
+    link_ids_per_user: _Count = _described("Link ids of one user that wait.", 10, "429")
+    grants_per_user: _Count = _described("Grants that one user has given.", 1_000, "403")
+    grant_entries: _Count = _described("Resources of things in one grant.", 1_000, "400")
+    grant_entries_per_user: _Count = _described(
+        "Resources of things in all grants that one user has given.", 10_000, "403"
+    )
+    grants_per_hour: _Count = _described("Grants that one user gives in an hour.", 10, "429")
+    grants_per_address: _Count = _described(
+        "Grants that one user gives to one address in a day.", 3, "429"
+    )
+    role_entries: _Count = _described(
+        "Resources of things in the roles of a log-in's answer.",
+        10_000,
+        "the rest is left out; /v2/me/resources has all",
+    )
+    collections_per_user: _Count = _described("Collections of one user.", 100, "403")
+    objects_per_collection: _Count = _described("Objects of one collection.", 10_000, "403")
+    collection_bytes: _Count = _described(
+        "One collection, in bytes of JSON.", 16 * 1024 * 1024, "403"
+    )
+    waiting_objects: _Count = _described(
+        "Changes of objects that may wait to be stored.", 10_000, "503"
     )
     waiting_values: _Count = _described(
         "Values that may wait to be stored before writes are answered with 503.", 10_000, "503"
@@ -116,6 +181,18 @@ class Settings:
     trusted_proxy: tuple[str, ...] = _described(
         "Proxies (addresses or CIDR) whose X-Forwarded-For and -Proto are believed.", ()
     )
+    mail: str = _described(
+        "Mail server (smtp://USER:PASSWORD@HOST:PORT or smtps://…); console writes mails to the"
+        " log.",
+        "console",
+    )
+    mail_from: str | None = _described(
+        "Sender of mails; without it thingstead@ and the host of the public URL.", None
+    )
+    history_follows_thing: bool = _described(
+        "Show the next owner of a thing what it wrote for the ones before.",
+        False,  # noqa: FBT003
+    )
     demo: bool = _described("Run a simulated fleet that writes all the time.", False)  # noqa: FBT003
     log_level: Literal["debug", "info", "warning", "error"] = _described(
         "How much is logged to stderr.", "info"
@@ -135,6 +212,23 @@ class Settings:
     def data_folder(self) -> Path:
         """The data folder as a path."""
         return Path(self.data)
+
+    @property
+    def default_sender(self) -> str:
+        """Who mails come from, when nothing else is set."""
+        host = urlsplit(self.url(self.port)).hostname or ""
+        # The number of an IPv6 address is no domain.
+        return f"thingstead@{'localhost' if ':' in host or not host else host}"
+
+    def url(self, port: int) -> str:
+        """Return the public URL, or one under which this machine reaches that port."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        scheme = "https" if self.tls_cert else "http"
+        host = self.host
+        if host in {"0.0.0.0", "::", ""}:  # noqa: S104  # It is compared, not bound.
+            host = "localhost"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class SettingsError(Exception):

@@ -3,15 +3,20 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 from support.wire import Address
+from thingstead import bootstrap
 from thingstead import server as composition
 from thingstead.bootstrap import Platform, open_platform
+from thingstead.chores import look_after
+from thingstead.features.apps.model import App, AppSettings
 from thingstead.features.products.model import Product
+from thingstead.features.things.model import NewThing
+from thingstead.hashing.argon2 import Argon2Parameters
 from thingstead.kernel.ids import ActivationCode
 from thingstead.settings import LimitSettings, Settings
 from thingstead.transports.http.lane import WriteLane
@@ -19,7 +24,21 @@ from thingstead.transports.http.serving import open_listener
 
 PATIENCE_SECONDS = 20
 # The suite comes from one address and asks for much that does not exist.
-GENEROUS = LimitSettings(bad_tokens_per_minute=1_000_000, bad_codes_per_minute=1_000_000)
+GENEROUS = LimitSettings(
+    bad_tokens_per_minute=1_000_000,
+    bad_codes_per_minute=1_000_000,
+    bad_sessions_per_minute=1_000_000,
+    registrations_per_hour=1_000_000,
+    bad_logins_per_address=1_000_000,
+    calls_per_second=1_000_000,
+    call_burst=1_000_000,
+    link_tries_per_hour=1_000_000,
+    unlinks_per_thing=1_000_000,
+    grants_per_hour=1_000_000,
+    grants_per_address=1_000_000,
+)
+# Real hashes, but quick ones: what they cost is not what these tests are about.
+QUICK_HASHES = Argon2Parameters(memory_kib=8, passes=1, lanes=1)
 
 
 @dataclass
@@ -30,6 +49,7 @@ class Served:
     platform: Platform
     product: Product
     has_lane: bool
+    folder: Path
     taken: list[int] = field(default_factory=lambda: [0])
 
     @property
@@ -42,6 +62,16 @@ class Served:
         assert thing is not None
         return thing.token
 
+    async def new_thing(self) -> NewThing:
+        thing = await self.platform.things.create(self.product.id)
+        assert thing is not None
+        return thing
+
+    async def new_app(self, *resources: str, **settings: bool) -> App:
+        return await self.platform.administration.apps.create(
+            "suite", resources, AppSettings(**settings)
+        )
+
     async def new_code(self) -> ActivationCode:
         async for codes in self.platform.products.create_codes(self.product.id, 1):
             return codes[0]
@@ -50,13 +80,27 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    folder: Path, *, has_lane: bool, limits: LimitSettings = GENEROUS
+    folder: Path,
+    *,
+    has_lane: bool = True,
+    limits: LimitSettings = GENEROUS,
+    with_chores: bool = False,
+    **other: Any,
 ) -> AsyncIterator[Served]:
+    """Serve a folder; `other` are further settings, `with_chores` lets mail go out."""
     settings = Settings(
-        data=str(folder), host="127.0.0.1", port=0, direct_lane=has_lane, limits=limits
+        data=str(folder), host="127.0.0.1", port=0, direct_lane=has_lane, limits=limits, **other
     )
     taken = [0]
-    async with open_platform(settings) as platform:
+    async with AsyncExitStack() as stack:
+        original_parameters = bootstrap.parameters_for_this_machine
+        bootstrap.parameters_for_this_machine = lambda: QUICK_HASHES
+        try:
+            platform = await stack.enter_async_context(open_platform(settings))
+        finally:
+            bootstrap.parameters_for_this_machine = original_parameters
+        if with_chores:
+            await stack.enter_async_context(look_after(platform))
         url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         original = composition.WriteLane
         # The composition root names the class; only there can its requests be counted.
@@ -74,10 +118,9 @@ async def served(
                 running.result()
             # Ctrl-C belongs to whoever runs the tests.
             asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
-            port = urlsplit(url.result()).port
-            assert port is not None
+            port = listener.getsockname()[1]
             product = await platform.products.create("suite")
-            yield Served(Address("127.0.0.1", port), platform, product, has_lane, taken)
+            yield Served(Address("127.0.0.1", port), platform, product, has_lane, folder, taken)
         finally:
             http.stop()
             async with asyncio.timeout(PATIENCE_SECONDS):

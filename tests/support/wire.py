@@ -165,7 +165,10 @@ class Wire:
 
 
 @asynccontextmanager
-async def connect(address: Address, tls: ssl.SSLContext | None = None) -> AsyncIterator[Wire]:
+async def connect(
+    address: Address, tls: ssl.SSLContext | None = None, *, source: str | None = None
+) -> AsyncIterator[Wire]:
+    """A connection; `source` is the address of this machine that it comes from."""
     reader, writer = await asyncio.wait_for(
         asyncio.open_connection(
             address.host,
@@ -173,6 +176,7 @@ async def connect(address: Address, tls: ssl.SSLContext | None = None) -> AsyncI
             limit=2**23,
             ssl=tls,
             server_hostname="localhost" if tls else None,
+            local_addr=(source, 0) if source else None,
         ),
         PATIENCE_SECONDS,
     )

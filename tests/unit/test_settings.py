@@ -267,3 +267,16 @@ def test_limits_of_different_sources_may_not_contradict_each_other(folder):
             "[limits]\nvalues_per_write = 10",
             {"THINGSTEAD_LIMITS_WAITING_VALUES": "9"},
         )
+
+
+@pytest.mark.parametrize(
+    ("settings", "sender"),
+    [
+        (Settings(public_url="https://things.example.org/"), "thingstead@things.example.org"),
+        (Settings(), "thingstead@localhost"),
+        (Settings(host="192.0.2.1"), "thingstead@192.0.2.1"),
+        (Settings(host="::1"), "thingstead@localhost"),
+    ],
+)
+def test_mails_come_from_the_host_that_clients_know(settings, sender):
+    assert settings.default_sender == sender

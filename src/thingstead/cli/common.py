@@ -88,9 +88,12 @@ def operate(data: str | None, work: "Callable[[Platform], Awaitable[Result]]") -
 
 def _finish(run: Coroutine[Any, Any, Result], settings: "Settings") -> Result:
     from thingstead.kernel.errors import Category, ThingsteadError
+    from thingstead.settings import SettingsError
 
     try:
         return asyncio.run(run)
+    except SettingsError as exc:
+        fail(str(exc), 2)
     except ThingsteadError as exc:
         unusable = exc.category in {Category.UNAVAILABLE, Category.STORAGE_FULL}
         fail(f"{exc}. {exc.advice}", EXIT_UNUSABLE if unusable else EXIT_REFUSED)

@@ -8,7 +8,9 @@ import sys
 import click
 
 from thingstead import __version__
+from thingstead.cli.app import app_group
 from thingstead.cli.codes import codes_group
+from thingstead.cli.mail import mail_group
 from thingstead.cli.product import product_group
 from thingstead.cli.serve import serve_command
 from thingstead.cli.simulate import simulate_command
@@ -25,6 +27,8 @@ cli.add_command(serve_command)
 cli.add_command(product_group)
 cli.add_command(codes_group)
 cli.add_command(thing_group)
+cli.add_command(app_group)
+cli.add_command(mail_group)
 cli.add_command(simulate_command)
 
 

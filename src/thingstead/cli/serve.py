@@ -43,6 +43,10 @@ def _only(*accepted: object) -> "Callable[[click.Context, click.Parameter, objec
     multiple=True,
     help="Proxy (address or CIDR) whose X-Forwarded-For is believed; repeatable.",
 )
+@click.option(
+    "--mail", help="smtp://USER:PASSWORD@HOST:PORT, smtps://… or console.  [default: console]"
+)
+@click.option("--mail-from", help="Sender of mails.")
 @click.option("--retention-days", type=int, help="Delete older values; 0 keeps all.  [default: 0]")
 @click.option("--log-level", help="debug, info, warning or error.  [default: info]")
 @click.option("--demo", is_flag=True, default=None, help="Run a simulated fleet that writes.")
@@ -51,7 +55,6 @@ def _only(*accepted: object) -> "Callable[[click.Context, click.Parameter, objec
 @click.option("--mqtts-port", type=int, callback=_only(0), expose_value=False, hidden=True)
 @click.option("--coap-port", type=int, callback=_only(0), expose_value=False, hidden=True)
 @click.option("--udp-port", type=int, callback=_only(0), expose_value=False, hidden=True)
-@click.option("--mail", callback=_only("console"), expose_value=False, hidden=True)
 def serve_command(*, as_json: bool, **flags: object) -> None:
     """Run the server in the foreground until SIGTERM or Ctrl-C.
 
@@ -68,10 +71,13 @@ def serve_command(*, as_json: bool, **flags: object) -> None:
 def _run(settings: "Settings", on_started: "Callable[[Started], None]") -> None:
     from thingstead.kernel.errors import ThingsteadError
     from thingstead.server import serve
+    from thingstead.settings import SettingsError
 
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(settings, on_started=on_started))
+    except SettingsError as exc:
+        fail(str(exc), 2)
     except ThingsteadError as exc:
         fail(f"{exc}. {exc.advice}", EXIT_UNUSABLE)
     except OSError as exc:

@@ -25,7 +25,7 @@ from thingstead.settings import ENVIRONMENT_PREFIX, LimitSettings, Settings
 from thingstead.storage.sqlite.value_writer import COMPARED_VALUES
 from thingstead.transports.http.openapi import openapi_document
 from thingstead.transports.http.refusals import status_of
-from thingstead.transports.http.v2.streams import LONGEST_KEEP_ALIVE_MS, SHORTEST_KEEP_ALIVE_MS
+from thingstead.transports.http.v2.live_answers import LONGEST_KEEP_ALIVE_MS, SHORTEST_KEEP_ALIVE_MS
 
 _GENERATED = "<!-- Written by scripts/docs; do not edit. -->\n"
 

@@ -15,7 +15,6 @@ from thingstead.features.things.errors import ThingNotFoundError
 from thingstead.features.things.model import Thing
 from thingstead.features.values.model import IncomingWrite, Window
 from thingstead.kernel.errors import Category, ThingsteadError
-from thingstead.kernel.ids import ThingId
 from thingstead.simulation.enrolment import new_thing, product_named
 from thingstead.simulation.fleet import Fleet, SimulatedThing
 from thingstead.simulation.writes import introduction, write_of
@@ -73,7 +72,7 @@ class _Demo:
         product = await product_named(self._platform.products, PRODUCT_NAME)
         known: dict[object, Thing] = {}
         async for present in self._platform.things.all(product.id):
-            number = await self._platform.magic.read(present.thing.id, _NUMBER_KEY)
+            number = await self._platform.magic.read(present.thing, _NUMBER_KEY)
             known.setdefault(number, present.thing)
         members = []
         for simulated in fleet:
@@ -112,16 +111,16 @@ class _Demo:
 
     async def _write_history(self, member: _Member) -> None:
         now_ms = self._platform.clock.now_ms()
-        newest_ms = await self.patiently(lambda: self._newest_ms(member.thing.id))
+        newest_ms = await self.patiently(lambda: self._newest_ms(member.thing))
         after_ms = max(newest_ms, now_ms - _HISTORY_MS)
         for batch in member.simulated.history(after_ms, now_ms, _HISTORY_EVERY_MS):
             await self._write(member, write_of(batch), is_broadcast=False)
 
-    async def _newest_ms(self, thing_id: ThingId) -> int:
+    async def _newest_ms(self, thing: Thing) -> int:
         """Return the time of the newest value of any key, or 0."""
         newest_ms = 0
-        for key in await self._platform.values.keys(thing_id):
-            reading = await self._platform.values.read(thing_id, key, Window(limit=1))
+        for key in await self._platform.values.keys(thing):
+            reading = await self._platform.values.read(thing, key, Window(limit=1))
             newest_ms = max([newest_ms, *(at_ms for _, at_ms, _, _ in reading.rows)])
         return newest_ms
 
@@ -148,9 +147,9 @@ class _Demo:
         self, member: _Member, write: IncomingWrite, *, is_broadcast: bool = True
     ) -> None:
         async def submit() -> None:
-            # Values of a thing that is gone would be kept for nobody.
-            await self._platform.things.get(member.thing.id)
-            await self._platform.values.submit(member.thing, write, is_broadcast=is_broadcast)
+            # Values of a thing that is gone, or of an epoch that is over, would be kept for nobody.
+            thing = await self._platform.things.get(member.thing.id)
+            await self._platform.values.submit(thing, write, is_broadcast=is_broadcast)
 
         try:
             await self.patiently(submit)

@@ -82,14 +82,14 @@ async def fleet_of(platform: Platform) -> dict[object, Thing]:
     """The demo's things by their numbers in the fleet."""
     (product,) = [p async for p in platform.products.all() if p.name == PRODUCT_NAME]
     return {
-        await platform.magic.read(new.thing.id, "$settings.fleet_number"): new.thing
+        await platform.magic.read(new.thing, "$settings.fleet_number"): new.thing
         async for new in platform.things.all(product.id)
     }
 
 
 async def times_of(platform: Platform, thing: Thing, key: str) -> list[int]:
     """The times of the newest thousand values, newest first."""
-    reading = await platform.values.read(thing.id, key, Window(limit=1_000))
+    reading = await platform.values.read(thing, key, Window(limit=1_000))
     return [row[1] for row in reading.rows]
 
 
@@ -114,8 +114,8 @@ async def test_things_have_names_and_places(platform, clock):
 
     things = await fleet_of(platform)
     assert set(things) == set(range(THINGS))
-    assert await platform.magic.read(things[3].id, "$settings.name") == "Freezer 1"
-    assert (await platform.magic.read(things[3].id, "$geo"))["type"] == "Point"
+    assert await platform.magic.read(things[3], "$settings.name") == "Freezer 1"
+    assert (await platform.magic.read(things[3], "$geo"))["type"] == "Point"
 
 
 async def test_the_last_six_hours_are_there_at_once(platform, clock):
@@ -134,7 +134,7 @@ async def test_live_values_follow(platform, clock):
 
     assert 0 < max(slept) <= 15
     for thing in (await fleet_of(platform)).values():
-        (key, *_) = [key for key in await platform.values.keys(thing.id) if key != "boot"]
+        (key, *_) = [key for key in await platform.values.keys(thing) if key != "boot"]
         assert (await times_of(platform, thing, key))[0] > begun_ms
 
 
@@ -159,7 +159,7 @@ async def test_a_restart_keeps_a_name_that_was_changed(platform, clock):
 
     await run_until_slept(platform, clock)
 
-    assert await platform.magic.read(thing.id, "$settings.name") == "Tomatoes"
+    assert await platform.magic.read(thing, "$settings.name") == "Tomatoes"
 
 
 async def test_a_deleted_thing_falls_silent_and_the_others_go_on(platform, clock, caplog):

@@ -2,19 +2,21 @@
 
 import json
 
+from thingstead.features.things.model import Thing
 from thingstead.features.values.checks import WriteChecker, WriteLimits
 from thingstead.features.values.model import IncomingValue, IncomingWrite, Position
-from thingstead.kernel.ids import ThingId
+from thingstead.kernel.ids import ProductId, ThingId
 from thingstead.simulation.fleet import Batch, Fleet
 from thingstead.simulation.kinds import Measurement
 from thingstead.simulation.writes import introduction, json_body, write_of
 
 NOW_MS = 1_767_225_600_000
 CHECKER = WriteChecker(WriteLimits())
+THING = Thing(ThingId("thing"), ProductId(1), 0)
 
 
 def checked(write: IncomingWrite):
-    return CHECKER.checked(ThingId("thing"), write, NOW_MS, is_broadcast=True)
+    return CHECKER.checked(THING, write, NOW_MS, is_broadcast=True)
 
 
 def test_an_introduction_sets_single_settings_and_the_place():

@@ -5,6 +5,7 @@ Content-Length on everything but streams, and no `{` in any header (the Arduino 
 to the first one): `thethings-v2.md` 1.4 and 2.3.
 """
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import msgspec
@@ -39,10 +40,20 @@ PREFLIGHT_HEADERS: tuple[Header, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer; `headers` are those beyond type, length and the constant ones."""
+    """A whole answer; `headers` are those beyond type, length and `common`."""
 
     status: int
     body: bytes
+    headers: tuple[Header, ...] = ()
+    content_type: Header = JSON_TYPE
+    common: tuple[Header, ...] = V2_HEADERS
+
+
+@dataclass(frozen=True, slots=True)
+class PiecewiseAnswer:
+    """A 200 whose body is made while it is sent, for what may be too large for memory."""
+
+    pieces: AsyncGenerator[bytes, None]
     headers: tuple[Header, ...] = ()
 
 

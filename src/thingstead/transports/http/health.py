@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from thingstead.transports.http.answers import Answer, json_answer
 from thingstead.transports.http.request import Request
-from thingstead.transports.http.router import Route
+from thingstead.transports.http.router import Access, Route
 
 ReadinessCheck = Callable[[], Awaitable[str | None]]
 """Returns None when the server can serve, or what is missing."""
@@ -23,6 +23,19 @@ def health_routes(check: ReadinessCheck) -> list[Route]:
         return json_answer({"status": "not ready", "reason": problem}, 503)
 
     return [
-        Route("GET", "/health/live", "Whether the process is up", live),
-        Route("GET", "/health/ready", "Whether it can serve", ready, statuses=(200, 503)),
+        Route(
+            "GET",
+            "/health/live",
+            "Whether the process is up",
+            live,
+            access=Access.PUBLIC,
+        ),
+        Route(
+            "GET",
+            "/health/ready",
+            "Whether it can serve",
+            ready,
+            statuses=(200, 503),
+            access=Access.PUBLIC,
+        ),
     ]

@@ -29,6 +29,7 @@ _TOKEN_END = len(_START) + 43
 _LINE_REST = b" HTTP/1.1\r\n"
 _HEAD_START = _TOKEN_END + len(_LINE_REST)
 _HEAD_END = b"\r\n\r\n"
+_LINK_ID = b"linkId"
 _NOT_MINE = -1
 _HEADS_KEPT = 2_048
 _LONGEST_HEAD = 2_048
@@ -94,6 +95,9 @@ class WriteLane:
         if length is None:
             length = self._judge(fields)
         if length != len(data) - end - len(_HEAD_END):
+            return False
+        # What may hold a link id, which is no write, goes the ordinary way.
+        if data.find(_LINK_ID, end) >= 0:
             return False
         thing = self._things.known(data[len(_START) : _TOKEN_END].decode("latin-1"))
         if thing is None:

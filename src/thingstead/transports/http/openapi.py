@@ -10,7 +10,7 @@ from http import HTTPStatus
 from thingstead import __version__
 from thingstead.transports.http.answers import Answer
 from thingstead.transports.http.request import Request
-from thingstead.transports.http.router import Route
+from thingstead.transports.http.router import Access, Route
 from thingstead.transports.wire.values_out import encode
 
 _ERROR = {
@@ -21,6 +21,12 @@ _ERROR = {
         "code": {"type": "integer", "description": "The HTTP status."},
         "message": {"type": "string", "description": "What is wrong, and where."},
     },
+}
+_SESSION = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "Authorization",
+    "description": "The session token of POST /v2/login, bare or after `Bearer`.",
 }
 
 
@@ -37,7 +43,7 @@ def openapi_document(routes: Sequence[Route]) -> dict[str, object]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": {"Error": _ERROR}},
+        "components": {"schemas": {"Error": _ERROR}, "securitySchemes": {"session": _SESSION}},
     }
 
 
@@ -47,7 +53,13 @@ def openapi_route(routes: Sequence[Route]) -> Route:
     async def document(_request: Request) -> Answer:
         return Answer(200, encode(openapi_document([*routes, route])))
 
-    route = Route("GET", "/openapi.json", "This document", document)
+    route = Route(
+        "GET",
+        "/openapi.json",
+        "This document",
+        document,
+        access=Access.PUBLIC,
+    )
     return route
 
 
@@ -73,11 +85,17 @@ def _operation(route: Route) -> dict[str, object]:
     ]
     if parameters:
         operation["parameters"] = parameters
-    if route.body_example is not None:
-        media = {"example": route.body_example}
+    if route.access is Access.SESSION:
+        operation["security"] = [{"session": []}]
+    if route.body_schema is not None or route.body_example is not None:
+        media: dict[str, object] = {}
+        if route.body_schema is not None:
+            media["schema"] = route.body_schema
+        if route.body_example is not None:
+            media["example"] = route.body_example
         operation["requestBody"] = {"required": True, "content": {"application/json": media}}
     if route.stream is not None:
-        operation["x-stream"] = True
+        operation["x-stream"] = "always" if route.handler is None else "subscribe=true"
     return operation
 
 
@@ -92,5 +110,5 @@ def _response(route: Route, status: int) -> dict[str, object]:
         schema = {"schema": {"$ref": "#/components/schemas/Error"}}
         described["content"] = {"application/json": schema}
     elif route.answer_example is not None:
-        described["content"] = {"application/json": {"example": route.answer_example}}
+        described["content"] = {route.media_type: {"example": route.answer_example}}
     return described

@@ -32,8 +32,16 @@ class InvalidQueryError(HTTPRefusalError):
     advice = "The text after the colon names the parameter and what it takes."
 
 
+class InvalidHeaderError(HTTPRefusalError):
+    """A header has a value that it cannot have, or stands twice."""
+
+    code = "invalid-header"
+    message = "Invalid header"
+    advice = "The text after the colon names the header and what it takes."
+
+
 class InvalidSessionTokenError(HTTPRefusalError):
-    """No valid session came with a call that needs one, or no route has this path.
+    """No route below /v2 has this path, and no valid session came with the call.
 
     The original checks the session first, so that an unknown path below /v2 answers this too
     (`thethings-v2.md` 1.10).
@@ -100,6 +108,7 @@ _STATUSES = {
     Category.FORBIDDEN: 403,
     Category.NOT_FOUND: 404,
     Category.CONFLICT: 409,
+    Category.PRECONDITION: 412,
     Category.TOO_LARGE: 413,
     Category.TOO_MANY: 429,
     Category.UNAVAILABLE: 503,

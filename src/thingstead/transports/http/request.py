@@ -5,8 +5,10 @@ The path is decoded once, here, and routed and authorised in that form: empty se
 make a segment mean two things is refused (`security.md` 6, HTTP request normalisation).
 """
 
+import ipaddress
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -22,7 +24,10 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+FROM_TRUSTED_PROXY = "thingstead.from_trusted_proxy"
+"""In a scope: whether a proxy that is trusted brought the request."""
 _MAX_QUERY_FIELDS = 50
+_IPV6_PREFIX_BITS = 64
 _UNUSUAL = re.compile(rb"[%\\\x00]|/\.")
 _ENCODED_BYTE = re.compile(rb"%[0-9A-Fa-f]{2}")
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -35,11 +40,12 @@ class ClientGoneError(Exception):
 class Request:
     """One request; `arguments` holds what the route's pattern names, decoded."""
 
-    __slots__ = ("_query", "_receive", "_scope", "arguments", "method", "segments")
+    __slots__ = ("_body", "_query", "_receive", "_scope", "arguments", "method", "segments")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._scope = scope
         self._receive = receive
+        self._body: bytes | None = None
         self._query: dict[str, str] | None = None
         self.method: str = scope["method"]
         self.segments = path_segments(scope["raw_path"])
@@ -52,7 +58,24 @@ class Request:
 
     @property
     def address(self) -> str:
-        """The client's address; that of a trusted proxy's client when one is configured."""
+        """What the client counts as in budgets; that of a trusted proxy's client if there is one.
+
+        Its address; of an IPv6 client the network of 64 bits, in which it can choose addresses.
+        """
+        return _counted_as(self._client)
+
+    @property
+    def is_confidential(self) -> bool:
+        """Whether nobody on a public network could read the request on its way.
+
+        It came encrypted, from a proxy that is trusted, or from an address that is not public.
+        """
+        if self._scope["scheme"] == "https" or self._scope.get(FROM_TRUSTED_PROXY, False):
+            return True
+        return not _is_public(self._client)
+
+    @property
+    def _client(self) -> str:
         client = self._scope["client"]
         return client[0] if client else "unknown"
 
@@ -74,14 +97,23 @@ class Request:
                 return bytes(value)
         return None
 
+    def headers(self, name: bytes) -> list[bytes]:
+        """Return every value of the header; `name` in lower case."""
+        return [bytes(value) for known, value in self._scope["headers"] if known == name]
+
     async def body(self, max_bytes: int) -> bytes:
-        """Return the whole body.
+        """Return the whole body; asked again, the same.
 
         Raises:
             BodyTooLargeError: it is, or is announced to be, larger than `max_bytes`.
             EncodingNotSupportedError: it is compressed.
             ClientGoneError: the client left before the end.
         """
+        if self._body is None:
+            self._body = await self._whole_body(max_bytes)
+        return self._body
+
+    async def _whole_body(self, max_bytes: int) -> bytes:
         encoding = self.header(b"content-encoding")
         if encoding is not None and encoding.strip().lower() not in {b"identity", b""}:
             raise EncodingNotSupportedError
@@ -101,6 +133,33 @@ class Request:
             chunks.append(chunk)
             if not message.get("more_body", False):
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _is_public(address: str) -> bool:
+    found = _parsed(address)
+    return found is not None and found.is_global
+
+
+@lru_cache(maxsize=4_096)
+def _counted_as(address: str) -> str:
+    found = _parsed(address)
+    if found is None:
+        return address
+    if found.version == 4:
+        return str(found)
+    # A customer of any provider has at least a network of this size (RFC 6177).
+    return str(ipaddress.ip_network((int(found), _IPV6_PREFIX_BITS), strict=False))
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address, that of an IPv4 client on an IPv6 socket as IPv4; None for a text."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    if found.version == 6 and found.ipv4_mapped is not None:
+        return found.ipv4_mapped
+    return found
 
 
 def _too_large(max_bytes: int) -> BodyTooLargeError:

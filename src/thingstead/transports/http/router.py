@@ -7,8 +7,10 @@ its summary where it is declared.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NoReturn
 
-from thingstead.transports.http.answers import Answer
+from thingstead.transports.http.answers import Answer, PiecewiseAnswer
 from thingstead.transports.http.refusals import (
     AddressNotFoundError,
     InvalidSessionTokenError,
@@ -16,8 +18,20 @@ from thingstead.transports.http.refusals import (
 )
 from thingstead.transports.http.request import Request, Send
 
-Handler = Callable[[Request], Awaitable[Answer]]
+Handler = Callable[[Request], Awaitable[Answer | PiecewiseAnswer]]
 StreamHandler = Callable[[Request, Send], Awaitable[None]]
+
+
+class Access(StrEnum):
+    """What a call must bring; `tests/api/app/test_isolation.py` has a row for each call."""
+
+    PUBLIC = "public"
+    THING_TOKEN = "thing-token"  # noqa: S105  # No token.
+    """In the path."""
+    SESSION = "session"
+    """In the header `Authorization`."""
+    MAIL_LINK = "mail-link"
+    """The secret of a link that a mail carried, in the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +45,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One call. Exactly one of `handler` and `stream` is set."""
+    """One call. At least one of `handler` and `stream` is set.
+
+    With both, `stream` serves the requests whose query has `subscribe=true`.
+    """
 
     method: str
     pattern: str
@@ -40,8 +57,11 @@ class Route:
     stream: StreamHandler | None = None
     statuses: tuple[int, ...] = (200,)
     parameters: tuple[Parameter, ...] = ()
+    body_schema: dict[str, object] | None = None
     body_example: object = None
     answer_example: object = None
+    media_type: str = "application/json"
+    access: Access = field(kw_only=True)
 
 
 @dataclass(slots=True)
@@ -68,39 +88,43 @@ class Router:
             MethodNotAllowedError: the address exists with other methods.
             InvalidSessionTokenError, AddressNotFoundError: it does not exist, below /v2 or not.
         """
-        values: list[str] = []
-        node = self._walk(self._root, request.segments, 0, values)
-        if node is None:
-            if request.segments[:1] == ["v2"]:
-                raise InvalidSessionTokenError
-            raise AddressNotFoundError
         method = request.method
-        route = node.routes.get(method)
-        if route is None and method == "HEAD":
-            route = node.routes.get("GET")
-            if route is not None and route.stream is not None:
-                route = None
-        if route is None:
-            raise MethodNotAllowedError(", ".join([*sorted(node.routes), "OPTIONS"]))
+        found = self._walk(self._root, request.segments, lambda node: _serves(node, method))
+        if found is None:
+            self._refuse(request)
+        node, values = found
+        route = node.routes.get(method) or node.routes["GET"]
         request.arguments = dict(zip(node.names[route.method], values, strict=True))
         return route
 
+    def _refuse(self, request: Request) -> NoReturn:
+        found = self._walk(self._root, request.segments, lambda node: bool(node.routes))
+        if found is not None:
+            raise MethodNotAllowedError(", ".join([*sorted(found[0].routes), "OPTIONS"]))
+        if request.segments[:1] == ["v2"]:
+            raise InvalidSessionTokenError
+        raise AddressNotFoundError
+
     def _walk(
-        self, node: _Node, segments: list[str], index: int, values: list[str]
-    ) -> _Node | None:
-        if index == len(segments):
-            return node if node.routes else None
-        literal = node.literals.get(segments[index])
+        self, node: _Node, segments: list[str], is_wanted: Callable[[_Node], bool]
+    ) -> tuple[_Node, list[str]] | None:
+        """Return the wanted node at the address, and what its variable segments hold.
+
+        Below a literal segment that does not lead to one, the variable beside it is tried: an
+        object may have the name that a thing's tags have.
+        """
+        if not segments:
+            return (node, []) if is_wanted(node) else None
+        literal = node.literals.get(segments[0])
         if literal is not None:
-            found = self._walk(literal, segments, index + 1, values)
+            found = self._walk(literal, segments[1:], is_wanted)
             if found is not None:
                 return found
         if node.variable is None:
             return None
-        values.append(segments[index])
-        found = self._walk(node.variable, segments, index + 1, values)
-        if found is None:
-            values.pop()
+        found = self._walk(node.variable, segments[1:], is_wanted)
+        if found is not None:
+            found[1].insert(0, segments[0])
         return found
 
     def _add(self, route: Route) -> None:
@@ -117,3 +141,10 @@ class Router:
             raise ValueError(f"{route.method} {route.pattern} is declared twice")
         node.routes[route.method] = route
         node.names[route.method] = tuple(names)
+
+
+def _serves(node: _Node, method: str) -> bool:
+    if method in node.routes:
+        return True
+    # HEAD is a GET without its body, which an endless stream cannot be.
+    return method == "HEAD" and "GET" in node.routes and node.routes["GET"].handler is not None

@@ -11,10 +11,23 @@ from thingstead.transports.http.refusals import (
     InvalidPathError,
     InvalidQueryError,
 )
-from thingstead.transports.http.request import ClientGoneError, Request, path_segments
+from thingstead.transports.http.request import (
+    FROM_TRUSTED_PROXY,
+    ClientGoneError,
+    Request,
+    path_segments,
+)
 
 
-def request_with(*pieces, path=b"/v2/things", query=b"", headers=(), client=("127.0.0.1", 5)):
+def request_with(
+    *pieces,
+    path=b"/v2/things",
+    query=b"",
+    headers=(),
+    client=("127.0.0.1", 5),
+    scheme="http",
+    is_from_proxy=False,
+):
     """Make a request whose body arrives in the pieces; None is the client leaving."""
     messages = [
         {"type": "http.disconnect"}
@@ -32,6 +45,8 @@ def request_with(*pieces, path=b"/v2/things", query=b"", headers=(), client=("12
         "query_string": query,
         "headers": list(headers),
         "client": client,
+        "scheme": scheme,
+        FROM_TRUSTED_PROXY: is_from_proxy,
     }
     return Request(scope, receive)
 
@@ -167,6 +182,65 @@ def test_a_client_without_an_address_is_unknown():
     assert request_with(client=None).address == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("client", "counted_as"),
+    [
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("2001:DB8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::", "2001:db8:1:3::/64"),
+        ("::1", "::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("no address", "no address"),
+        ("", ""),
+    ],
+)
+def test_a_client_counts_as_its_ipv4_address_or_its_ipv6_network(client, counted_as):
+    assert request_with(client=(client, 5)).address == counted_as
+
+
+@pytest.mark.parametrize(
+    ("client", "scheme", "is_from_proxy", "is_confidential"),
+    [
+        ("8.8.8.8", "http", False, False),
+        ("8.8.8.8", "https", False, True),
+        ("8.8.8.8", "http", True, True),
+        ("127.0.0.1", "http", False, True),
+        ("10.0.0.1", "http", False, True),
+        ("172.16.0.1", "http", False, True),
+        ("172.32.0.1", "http", False, False),
+        ("192.168.0.1", "http", False, True),
+        ("169.254.0.1", "http", False, True),
+        ("::1", "http", False, True),
+        ("fd00::1", "http", False, True),
+        ("fe80::1%eth0", "http", False, True),
+        ("2606:4700::1", "http", False, False),
+        ("::ffff:8.8.8.8", "http", False, False),
+        ("::ffff:10.0.0.1", "http", False, True),
+    ],
+)
+def test_a_request_is_confidential_unless_a_public_network_could_read_it(
+    client, scheme, is_from_proxy, is_confidential
+):
+    request = request_with(client=(client, 5), scheme=scheme, is_from_proxy=is_from_proxy)
+
+    assert request.is_confidential is is_confidential
+
+
+def test_without_a_word_of_a_proxy_there_was_none():
+    scope = {"method": "GET", "raw_path": b"/", "client": ("8.8.8.8", 5), "scheme": "http"}
+
+    assert not Request(scope, None).is_confidential
+
+
+def test_every_value_of_a_header_is_at_hand():
+    request = request_with(headers=[(b"accept", b"a"), (b"host", b"x"), (b"accept", b"b")])
+
+    assert request.headers(b"accept") == [b"a", b"b"]
+    assert request.headers(b"authorization") == []
+
+
 def test_of_several_headers_of_one_name_the_first_counts():
     request = request_with(headers=[(b"accept", b"a"), (b"accept", b"b")])
 
@@ -204,6 +278,12 @@ async def test_a_body_announced_to_fill_the_limit_is_read():
     request = request_with(b"abcd", headers=[(b"content-length", b"4")])
 
     assert await request.body(4) == b"abcd"
+
+
+async def test_a_body_is_the_same_when_it_is_asked_for_again():
+    request = request_with(b"ab", b"cd")
+
+    assert [await request.body(4), await request.body(4)] == [b"abcd", b"abcd"]
 
 
 async def test_a_body_of_a_client_that_left_is_nobody_s():

@@ -8,7 +8,7 @@ from thingstead.transports.http.refusals import (
     MethodNotAllowedError,
 )
 from thingstead.transports.http.request import Request
-from thingstead.transports.http.router import Route, Router
+from thingstead.transports.http.router import Access, Route, Router
 
 
 async def handler(_request):
@@ -22,16 +22,90 @@ async def stream(_request, _send):
 
 
 ROUTES = [
-    Route("POST", "/v2/things", "activate", handler),
-    Route("GET", "/v2/things/{token}", "subscribe", stream=stream),
-    Route("POST", "/v2/things/{token}", "write", handler),
-    Route("GET", "/v2/things/{token}/resources", "keys", handler),
-    Route("GET", "/v2/things/{token}/resources/description", "description", handler),
-    Route("PUT", "/v2/things/{thing}/resources/description", "describe", handler),
-    Route("GET", "/v2/things/{token}/resources/{key}", "read", handler),
-    Route("GET", "/v2/things/special/other/path", "literal", handler),
-    Route("GET", "/v2/{a}/special/{b}", "two names", handler),
-    Route("GET", "/healthz", "health", handler),
+    Route(
+        "POST",
+        "/v2/things",
+        "activate",
+        handler,
+        access=Access.PUBLIC,
+    ),
+    Route(
+        "GET",
+        "/v2/things/{token}",
+        "subscribe",
+        stream=stream,
+        access=Access.PUBLIC,
+    ),
+    Route(
+        "POST",
+        "/v2/things/{token}",
+        "write",
+        handler,
+        access=Access.PUBLIC,
+    ),
+    Route(
+        "GET",
+        "/v2/things/{token}/resources",
+        "keys",
+        handler,
+        access=Access.PUBLIC,
+    ),
+    Route(
+        "GET",
+        "/v2/things/{token}/resources/description",
+        "description",
+        handler,
+        access=Access.PUBLIC,
+    ),
+    Route(
+        "PUT",
+        "/v2/things/{thing}/resources/description",
+        "describe",
+        handler,
+        access=Access.PUBLIC,
+    ),
+    Route(
+        "GET",
+        "/v2/things/{token}/resources/{key}",
+        "read",
+        handler,
+        access=Access.PUBLIC,
+    ),
+    Route(
+        "POST",
+        "/v2/things/{token}/tags",
+        "tag",
+        handler,
+        access=Access.PUBLIC,
+    ),
+    Route(
+        "PUT",
+        "/v2/things/{collection}/{id}",
+        "alias",
+        handler,
+        access=Access.PUBLIC,
+    ),
+    Route(
+        "GET",
+        "/v2/things/special/other/path",
+        "literal",
+        handler,
+        access=Access.PUBLIC,
+    ),
+    Route(
+        "GET",
+        "/v2/{a}/special/{b}",
+        "two names",
+        handler,
+        access=Access.PUBLIC,
+    ),
+    Route(
+        "GET",
+        "/healthz",
+        "health",
+        handler,
+        access=Access.PUBLIC,
+    ),
 ]
 
 
@@ -61,6 +135,10 @@ def router():
         ("GET", "/v2/things/special", "subscribe", {"token": "special"}),
         ("GET", "/v2/things/special/resources", "keys", {"token": "special"}),
         ("GET", "/v2/things/special/x", "two names", {"a": "things", "b": "x"}),
+        ("POST", "/v2/things/T/tags", "tag", {"token": "T"}),
+        ("PUT", "/v2/things/lamps/tags", "alias", {"collection": "lamps", "id": "tags"}),
+        ("PUT", "/v2/things/lamps/one", "alias", {"collection": "lamps", "id": "one"}),
+        ("PUT", "/v2/things/special/other", "alias", {"collection": "special", "id": "other"}),
         ("GET", "/healthz", "health", {}),
         ("HEAD", "/healthz", "health", {}),
     ],
@@ -94,6 +172,7 @@ def test_an_unknown_address_elsewhere_is_not_found(router, path):
         ("PUT", "/v2/things/T", "GET, POST, OPTIONS"),
         ("HEAD", "/v2/things/T", "GET, POST, OPTIONS"),
         ("POST", "/v2/things/T/resources/description", "GET, PUT, OPTIONS"),
+        ("DELETE", "/v2/things/lamps/one", "PUT, OPTIONS"),
     ],
 )
 def test_a_known_address_names_the_methods_it_has(router, method, path, allowed):
@@ -103,15 +182,47 @@ def test_a_known_address_names_the_methods_it_has(router, method, path, allowed)
     assert refused.value.allowed == allowed
 
 
+def test_a_route_must_say_what_a_call_brings():
+    with pytest.raises(TypeError, match="access"):
+        Route("GET", "/a", "one", handler)
+
+
 def test_the_root_can_have_a_route():
-    router = Router([Route("GET", "/", "root", handler)])
+    router = Router(
+        [
+            Route(
+                "GET",
+                "/",
+                "root",
+                handler,
+                access=Access.PUBLIC,
+            )
+        ]
+    )
 
     assert router.find(request_of("GET", "/")).summary == "root"
 
 
 def test_a_route_cannot_be_declared_twice():
     with pytest.raises(ValueError, match=r"GET /a/\{y\} is declared twice"):
-        Router([Route("GET", "/a/{x}", "one", handler), Route("GET", "/a/{y}", "two", handler)])
+        Router(
+            [
+                Route(
+                    "GET",
+                    "/a/{x}",
+                    "one",
+                    handler,
+                    access=Access.PUBLIC,
+                ),
+                Route(
+                    "GET",
+                    "/a/{y}",
+                    "two",
+                    handler,
+                    access=Access.PUBLIC,
+                ),
+            ]
+        )
 
 
 def test_the_routes_are_listed_as_declared(router):

@@ -5,21 +5,23 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from thingstead.features.things.model import Thing
 from thingstead.features.values.checks import WriteChecker, WriteLimits
 from thingstead.features.values.errors import InvalidValuesError
 from thingstead.features.values.model import ABSENT, IncomingValue
 from thingstead.kernel.errors import InvalidBodyError, ThingsteadError
-from thingstead.kernel.ids import ThingId
+from thingstead.kernel.ids import ProductId, ThingId
 from thingstead.transports.wire.msgpack_bodies import decode_msgpack, decode_msgpack_write
 
 pack = msgspec.msgpack.encode
+THING = Thing(ThingId("one"), ProductId(1), 0)
 DEEP = b"\x91" * 100_000
 # {"values":[{"key":"a","value": and whatever stands behind it.
 BEFORE_VALUE = b"\x81\xa6values\x91\x82\xa3key\xa1a\xa5value"
 
 
 def checked(write):
-    return WriteChecker(WriteLimits()).checked(ThingId("one"), write, 0, is_broadcast=True)
+    return WriteChecker(WriteLimits()).checked(THING, write, 0, is_broadcast=True)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,15 @@ import pytest
 from thingstead.features.live.model import LiveEvent
 from thingstead.features.values.model import MagicEcho, Position, Reading, StoredValue
 from thingstead.kernel.ids import ThingId
-from thingstead.transports.wire.values_out import encode_event, encode_reading, encode_static
+from thingstead.kernel.json_values import JSONText
+from thingstead.transports.wire.values_out import (
+    encode,
+    encode_event,
+    encode_reading,
+    encode_static,
+    encode_users_documents,
+    encode_users_rows,
+)
 
 NOON = 1_769_860_800_000
 
@@ -58,6 +66,7 @@ def test_an_empty_reading_is_an_empty_array():
         ("1", b'"1"'),
         ('\u00fc\n"', '"\u00fc\\n\\""'.encode()),
         ([1, {"a": None}], b'[1,{"a":null}]'),
+        (JSONText(b'[1.0,"\xc3\xbc\\n"]'), b'[1.0,"\xc3\xbc\\n"]'),
     ],
 )
 def test_a_value_goes_out_with_its_type(value, text):
@@ -100,3 +109,18 @@ def test_no_answer_holds_a_line_break():
 
     assert b"\n" not in encoded
     assert b"\r" not in encoded
+
+
+def test_what_is_stored_as_text_goes_out_as_it_is_to_users_too():
+    text = JSONText(b'{"a":[]}')
+
+    rows = encode_users_rows("t", [("one", (text, NOON, None, None))])
+    documents = encode_users_documents("description", [("one", text)])
+
+    assert rows.endswith(b'"key":"t","value":{"a":[]}}]')
+    assert documents == b'[{"thingId":"one","key":"description","value":{"a":[]}}]'
+
+
+def test_nothing_else_goes_out_that_is_no_json():
+    with pytest.raises(NotImplementedError, match="object is no JSON type"):
+        encode([object()])

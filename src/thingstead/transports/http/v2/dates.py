@@ -5,7 +5,7 @@ from thingstead.kernel.instants import format_instant
 from thingstead.transports.http.answers import Answer, json_answer
 from thingstead.transports.http.refusals import InvalidQueryError
 from thingstead.transports.http.request import Request
-from thingstead.transports.http.router import Parameter, Route
+from thingstead.transports.http.router import Access, Parameter, Route
 
 _FORMAT = Parameter(
     "format",
@@ -39,5 +39,6 @@ def date_routes(clock: Clock) -> list[Route]:
             statuses=(200, 400),
             parameters=(_FORMAT,),
             answer_example=[{"key": "date", "value": "2026-01-31T12:00:00.000Z"}],
+            access=Access.PUBLIC,
         )
     ]

@@ -1,46 +1,29 @@
-"""`GET /v2/things/THING_TOKEN`: the live stream of a thing (`thethings-v2.md` 3.7).
+"""`GET /v2/things/THING_TOKEN`: the live stream of a thing (`thethings-v2.md` 3.7)."""
 
-One JSON document per HTTP chunk and per write to the socket: first the confirmation, then an
-array for each write, `{}` whenever nothing happened for `keepAlive` milliseconds. The
-subscription exists before the confirmation is sent, so nothing committed after it is missed.
-"""
+from collections.abc import Callable
 
-import asyncio
-
-from thingstead.features.live.model import End, LiveEvent, Wake
-from thingstead.features.live.service import Live, Subscription, SubscriptionEndedError
+from thingstead.features.live.model import End, LiveEvent
+from thingstead.features.live.ports import Event
+from thingstead.features.live.service import Live, Subscription
 from thingstead.features.things.errors import ThingNotFoundError
+from thingstead.features.things.model import Thing
 from thingstead.features.things.service import Things
-from thingstead.kernel.errors import OverloadedError, ThingsteadError
-from thingstead.transports.http.answers import JSON_TYPE, V2_HEADERS, refusal_document
-from thingstead.transports.http.refusals import InvalidQueryError
-from thingstead.transports.http.request import Receive, Request, Send
-from thingstead.transports.http.router import Parameter, Route
-from thingstead.transports.wire.values_out import encode_event
-
-SHORTEST_KEEP_ALIVE_MS = 1_000
-LONGEST_KEEP_ALIVE_MS = 3_600_000
-DEFAULT_KEEP_ALIVE_MS = 60_000
-
-_SUBSCRIBED = b'{"status":"success","message":"subscribed"}'
-_KEEP_ALIVE = b"{}"
-# A proxy that gathers chunks would hold live values back.
-_HEADERS = [JSON_TYPE, *V2_HEADERS, (b"X-Accel-Buffering", b"no")]
-_GOODBYE_S = 2.0
-_KEEP_ALIVE_PARAMETER = Parameter(
-    "keepAlive",
-    {
-        "type": "integer",
-        "minimum": SHORTEST_KEEP_ALIVE_MS,
-        "maximum": LONGEST_KEEP_ALIVE_MS,
-        "default": DEFAULT_KEEP_ALIVE_MS,
-    },
-    "Milliseconds of silence after which {} is sent; values outside the bounds are clamped.",
+from thingstead.kernel.errors import ThingsteadError
+from thingstead.kernel.ids import ThingId
+from thingstead.transports.http.request import Request, Send
+from thingstead.transports.http.router import Access, Route
+from thingstead.transports.http.v2.live_answers import (
+    KEEP_ALIVE_PARAMETER,
+    SUBSCRIBED,
+    Following,
+    keep_alive_s,
+    stream_events,
 )
+from thingstead.transports.wire.values_out import encode_event
 
 
 class StreamHandlers:
-    """Handles live streams."""
+    """Handles the live streams of things."""
 
     def __init__(self, things: Things, live: Live) -> None:
         self._things = things
@@ -55,84 +38,53 @@ class StreamHandlers:
                 "Subscribe to the thing: an endless stream of what it writes",
                 stream=self.stream,
                 statuses=(200, 400, 404, 429, 503),
-                parameters=(_KEEP_ALIVE_PARAMETER,),
-                answer_example={"status": "success", "message": "subscribed"},
+                parameters=(KEEP_ALIVE_PARAMETER,),
+                answer_example=SUBSCRIBED,
+                access=Access.THING_TOKEN,
             )
         ]
 
     async def stream(self, request: Request, send: Send) -> None:
         """Stream until the client leaves, reads too slowly, or loses the right to listen."""
         token = request.arguments["thing_token"]
-        keep_alive_s = _keep_alive_ms(request.query.get("keepAlive")) / 1_000
+        patience_s = keep_alive_s(request)
         thing = await self._things.resolve(token, address=request.address)
         with self._live.subscribe(thing.id) as subscription:
-            # Sending never tells that the client left; only the receiving side does.
-            watcher = asyncio.create_task(_watch(request.receive, subscription))
-            try:
-                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-                await _send_document(send, _SUBSCRIBED)
-                await self._follow(subscription, send, token, keep_alive_s)
-            finally:
-                watcher.cancel()
+            subscription.accepts = _accepts(thing)
 
-    async def _follow(
-        self, subscription: Subscription, send: Send, token: str, keep_alive_s: float
-    ) -> None:
-        while True:
-            try:
-                happened = await subscription.next(keep_alive_s)
-            except SubscriptionEndedError as ended:
-                await _say_goodbye(send, ended.reason)
-                return
-            if isinstance(happened, LiveEvent):
-                await _send_document(send, encode_event(happened))
-            elif happened is Wake.KEEP_ALIVE:
-                await _send_document(send, _KEEP_ALIVE)
-            else:
-                await self._recheck(subscription, token)
+            async def recheck() -> None:
+                await self._recheck(subscription, token, thing.id)
 
-    async def _recheck(self, subscription: Subscription, token: str) -> None:
+            def document(event: Event) -> bytes | None:
+                # What waited while the thing changed hands must not go out after it.
+                if not isinstance(event, LiveEvent) or not _is_accepted(subscription, event):
+                    return None
+                return encode_event(event)
+
+            following = Following(subscription, document, recheck, ThingNotFoundError)
+            await stream_events(request, send, following, patience_s)
+
+    async def _recheck(self, subscription: Subscription, token: str, thing_id: ThingId) -> None:
         try:
             thing = await self._things.resolve(token, address=None)
         except ThingNotFoundError:
             subscription.end(End.REVOKED)
             return
         except ThingsteadError:
-            # The store cannot tell just now; it is asked again within a minute.
+            # What may be heard cannot be told just now, so nothing is.
+            subscription.end(End.INTERRUPTED)
             return
-        if thing.id != subscription.thing_id:
+        if thing.id != thing_id:
             subscription.end(End.REVOKED)
+            return
+        subscription.accepts = _accepts(thing)
 
 
-async def _watch(receive: Receive, subscription: Subscription) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    subscription.end(End.CLOSED)
+def _accepts(thing: Thing) -> Callable[[Event], bool]:
+    """Return what chooses the events of the epochs that may be seen of the thing."""
+    epochs = frozenset(thing.epochs)
+    return lambda event: isinstance(event, LiveEvent) and event.epoch in epochs
 
 
-async def _send_document(send: Send, document: bytes) -> None:
-    await send({"type": "http.response.body", "body": document, "more_body": True})
-    # uvloop joins what is written in one turn of the loop; some clients parse each piece alone.
-    await asyncio.sleep(0)
-
-
-async def _say_goodbye(send: Send, reason: End) -> None:
-    """Send the reason as a last document, if the client still reads, and end the stream."""
-    if reason is End.CLOSED:
-        return
-    try:
-        async with asyncio.timeout(_GOODBYE_S):
-            await _send_document(send, refusal_document(OverloadedError(reason.value)))
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-    except TimeoutError:
-        return
-
-
-def _keep_alive_ms(text: str | None) -> int:
-    """Return the milliseconds between signs of life, clamped to what is allowed."""
-    if not text:
-        return DEFAULT_KEEP_ALIVE_MS
-    digits = text.removeprefix("-")
-    if not digits.isascii() or not digits.isdecimal() or len(digits) > 18:
-        raise InvalidQueryError("keepAlive: expected a number of milliseconds")
-    return max(SHORTEST_KEEP_ALIVE_MS, min(LONGEST_KEEP_ALIVE_MS, int(text)))
+def _is_accepted(subscription: Subscription, event: LiveEvent) -> bool:
+    return subscription.accepts is not None and subscription.accepts(event)

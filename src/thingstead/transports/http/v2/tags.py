@@ -6,7 +6,7 @@ from thingstead.features.things.service import Things
 from thingstead.transports.http.answers import Answer, json_answer, success
 from thingstead.transports.http.bodies import read_json
 from thingstead.transports.http.request import Request
-from thingstead.transports.http.router import Route
+from thingstead.transports.http.router import Access, Route
 from thingstead.transports.http.v2.limits import V2Limits
 
 
@@ -38,23 +38,26 @@ def tag_routes(things: Things, tags: Tags, limits: V2Limits) -> list[Route]:
             list_tags,
             statuses=(200, 404),
             answer_example=[{"_id": "roof", "name": "roof"}],
+            access=Access.THING_TOKEN,
         ),
         Route(
             "POST",
             address,
             "Add a tag; adding it twice is the same as once",
             add_tags,
-            statuses=(201, 400, 404, 413),
+            statuses=(201, 400, 404, 413, 503, 507),
             body_example={"name": "roof"},
             answer_example={"status": "created", "message": "tag added", "_id": "roof"},
+            access=Access.THING_TOKEN,
         ),
         Route(
             "DELETE",
             f"{address}/{{tag_id}}",
             "Delete a tag from the thing",
             delete_tag,
-            statuses=(200, 404),
+            statuses=(200, 404, 503, 507),
             answer_example={"status": "success", "message": "tag deleted"},
+            access=Access.THING_TOKEN,
         ),
     ]
 

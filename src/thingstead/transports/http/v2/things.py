@@ -8,7 +8,7 @@ from thingstead.kernel.ids import ProductId
 from thingstead.transports.http.answers import Answer, json_answer
 from thingstead.transports.http.bodies import read_object
 from thingstead.transports.http.request import Request
-from thingstead.transports.http.router import Route
+from thingstead.transports.http.router import Access, Route
 from thingstead.transports.http.v2.limits import V2Limits
 
 
@@ -44,7 +44,7 @@ def thing_routes(things: Things, limits: V2Limits) -> list[Route]:
             "/v2/things",
             "Activate a thing with an activation code, which is used up",
             activate,
-            statuses=(201, 400, 413, 429),
+            statuses=(201, 400, 413, 429, 503, 507),
             body_example={"activationCode": "0123456789ABCDEFGHJK"},
             answer_example={
                 "status": "created",
@@ -52,6 +52,7 @@ def thing_routes(things: Things, limits: V2Limits) -> list[Route]:
                 "thingToken": "43 characters",
                 "thingId": "43 characters",
             },
+            access=Access.PUBLIC,
         )
     ]
 

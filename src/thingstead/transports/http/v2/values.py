@@ -1,18 +1,19 @@
 """Writing values and reading them back (`thethings-v2.md` 3.2 to 3.6 and 4)."""
 
+from thingstead.features.links.service import Links
 from thingstead.features.magic.service import DESCRIPTION, Magic
 from thingstead.features.things.model import Thing
 from thingstead.features.things.service import Things
 from thingstead.features.values.model import Reading, Window
 from thingstead.features.values.service import Values, window_limit
-from thingstead.kernel.errors import InvalidDateError
-from thingstead.kernel.instants import parse_instant
 from thingstead.transports.http.answers import Answer, created, json_answer, success
 from thingstead.transports.http.bodies import read_json, read_write
 from thingstead.transports.http.refusals import ResponseTooLargeError
 from thingstead.transports.http.request import Request
-from thingstead.transports.http.router import Parameter, Route
+from thingstead.transports.http.router import Access, Parameter, Route
 from thingstead.transports.http.v2.limits import V2Limits
+from thingstead.transports.http.v2.link_ids import answer_offer, offered_link_id
+from thingstead.transports.http.v2.windows import LIMIT_PARAMETER, WINDOW_PARAMETERS, window_of
 from thingstead.transports.wire.values_out import (
     encode,
     encode_reading,
@@ -21,17 +22,6 @@ from thingstead.transports.wire.values_out import (
 )
 
 _CREATED = created("created")
-_LIMIT = Parameter(
-    "limit",
-    {"type": "integer", "minimum": 1, "default": 1},
-    "How many values, newest first; more than 100 are treated as 100.",
-)
-_START = Parameter(
-    "startDate",
-    {"type": "string"},
-    "Only values at or after this time: YYYYMMDDHHmmss or ISO 8601, UTC.",
-)
-_END = Parameter("endDate", {"type": "string"}, "Only values before this time; same forms.")
 _BROADCAST = Parameter(
     "broadcast",
     {"type": "boolean", "default": True},
@@ -53,10 +43,13 @@ _READ_EXAMPLE = [{"datetime": "2026-01-31T12:00:00.000Z", "key": "temperature", 
 class ValueHandlers:
     """Handles the calls below `/v2/things/THING_TOKEN` that concern values."""
 
-    def __init__(self, things: Things, values: Values, magic: Magic, limits: V2Limits) -> None:
+    def __init__(
+        self, things: Things, values: Values, magic: Magic, links: Links, limits: V2Limits
+    ) -> None:
         self._things = things
         self._values = values
         self._magic = magic
+        self._links = links
         self._limits = limits
 
     def routes(self) -> list[Route]:
@@ -68,10 +61,11 @@ class ValueHandlers:
                 thing,
                 "Write values, magic resources among them; all are stored or none",
                 self.write,
-                statuses=(201, 400, 404, 413, 429, 503, 507),
+                statuses=(200, 201, 400, 403, 404, 413, 429, 503, 507),
                 parameters=(_BROADCAST,),
                 body_example=_WRITE_EXAMPLE,
                 answer_example={"status": "created", "message": "created"},
+                access=Access.THING_TOKEN,
             ),
             Route(
                 "GET",
@@ -80,6 +74,7 @@ class ValueHandlers:
                 self.list_resources,
                 statuses=(200, 404),
                 answer_example={"status": "success", "resources": ["humidity", "temperature"]},
+                access=Access.THING_TOKEN,
             ),
             Route(
                 "GET",
@@ -87,8 +82,9 @@ class ValueHandlers:
                 "Values of one resource, newest first, or a magic resource",
                 self.read,
                 statuses=(200, 400, 404),
-                parameters=(_LIMIT, _START, _END),
+                parameters=WINDOW_PARAMETERS,
                 answer_example=_READ_EXAMPLE,
+                access=Access.THING_TOKEN,
             ),
             Route(
                 "GET",
@@ -96,8 +92,9 @@ class ValueHandlers:
                 "Newest values of every resource",
                 self.read_all,
                 statuses=(200, 400, 404, 413),
-                parameters=(_LIMIT,),
+                parameters=(LIMIT_PARAMETER,),
                 answer_example=[{"key": "temperature", "values": _READ_EXAMPLE}],
+                access=Access.THING_TOKEN,
             ),
             Route(
                 "GET",
@@ -106,15 +103,17 @@ class ValueHandlers:
                 self.read_description,
                 statuses=(200, 404),
                 answer_example=[{"key": "description", "value": {"name": "Greenhouse"}}],
+                access=Access.THING_TOKEN,
             ),
             Route(
                 "PUT",
                 f"{thing}/resources/description",
                 "Replace the thing's description",
                 self.write_description,
-                statuses=(200, 400, 404, 413),
+                statuses=(200, 400, 404, 413, 429, 503, 507),
                 body_example={"name": "Greenhouse"},
                 answer_example={"status": "success", "message": "updated"},
+                access=Access.THING_TOKEN,
             ),
         ]
 
@@ -122,12 +121,18 @@ class ValueHandlers:
         return await self._things.resolve(request.arguments["thing_token"], address=request.address)
 
     async def write(self, request: Request) -> Answer:
-        """Store values; the answer is sent after the durable commit."""
+        """Store values; the answer is sent after the durable commit.
+
+        A body that holds a link id and no values presents the thing to an app's user.
+        """
         await self._thing(request)
         is_broadcast = request.query.get("broadcast", "true").lower() not in {"false", "0"}
         decode = await read_write(request, self._limits.write_bytes)
+        link_id = await offered_link_id(request, self._limits.write_bytes)
         # A body may take half an hour to arrive, and the thing may be gone by then.
         thing = await self._thing(request)
+        if link_id is not None:
+            return answer_offer(await self._links.offer(thing, link_id))
         await self._values.submit_encoded(thing, decode, is_broadcast=is_broadcast)
         return _CREATED
 
@@ -136,14 +141,14 @@ class ValueHandlers:
         thing = await self._thing(request)
         key = request.arguments["key"]
         if key.startswith("$"):
-            return Answer(200, encode_static(key, await self._magic.read(thing.id, key)))
-        reading = await self._values.read(thing.id, key, _window(request.query))
+            return Answer(200, encode_static(key, await self._magic.read(thing, key)))
+        reading = await self._values.read(thing, key, window_of(request.query))
         return Answer(200, encode_reading(reading))
 
     async def list_resources(self, request: Request) -> Answer:
         """Answer the names in alphabetical order."""
         thing = await self._thing(request)
-        keys = await self._values.keys(thing.id)
+        keys = await self._values.keys(thing)
         return json_answer({"status": "success", "resources": keys})
 
     async def read_all(self, request: Request) -> Answer:
@@ -152,8 +157,8 @@ class ValueHandlers:
         window = Window(limit=window_limit(request.query.get("limit")))
         parts: list[bytes] = []
         size = 1
-        for key in await self._values.keys(thing.id):
-            reading = await self._values.read(thing.id, key, window)
+        for key in await self._values.keys(thing):
+            reading = await self._values.read(thing, key, window)
             if reading.rows:
                 parts.append(_resource(reading))
                 size += len(parts[-1]) + 1
@@ -164,7 +169,7 @@ class ValueHandlers:
     async def read_description(self, request: Request) -> Answer:
         """Answer an array of one, or an empty one when there is no description."""
         thing = await self._thing(request)
-        description = await self._magic.description(thing.id)
+        description = await self._magic.description(thing)
         if description is None:
             return Answer(200, b"[]")
         return Answer(200, encode_static(DESCRIPTION, description))
@@ -181,24 +186,3 @@ class ValueHandlers:
 
 def _resource(reading: Reading) -> bytes:
     return encode({"key": reading.key, "values": reading_items(reading)})
-
-
-def _window(query: dict[str, str]) -> Window:
-    if not query:
-        return Window()
-    return Window(
-        limit=window_limit(query.get("limit")),
-        from_ms=_instant(query, "startDate"),
-        until_ms=_instant(query, "endDate"),
-    )
-
-
-def _instant(query: dict[str, str], name: str) -> int | None:
-    text = query.get(name)
-    if not text:
-        return None
-    try:
-        # An unencoded plus sign of a zone offset arrives as a blank.
-        return parse_instant(text.replace(" ", "+"))
-    except InvalidDateError as exc:
-        raise InvalidDateError(f"{name}: {exc.detail}") from exc

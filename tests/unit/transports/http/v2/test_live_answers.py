@@ -3,7 +3,7 @@
 import pytest
 
 from thingstead.transports.http.refusals import InvalidQueryError
-from thingstead.transports.http.v2.streams import _keep_alive_ms
+from thingstead.transports.http.v2.live_answers import _keep_alive_ms
 
 
 @pytest.mark.parametrize(

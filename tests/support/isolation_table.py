@@ -1,0 +1,158 @@
+"""What every call answers to every kind of caller: the rows of `test_isolation.py`.
+
+A row says how to fill the path (`{…}` of the pattern, from the world's names) and the body, and
+what people with a session are answered. Whoever brings no valid session gets 401 from every
+call that needs one, whatever it is.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Names = dict[str, str]
+PEOPLE = ("owner", "reader", "writer", "other", "stranger")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One call; `statuses` has one for each of `PEOPLE`, or one for all whose key is right."""
+
+    statuses: tuple[int, ...]
+    body: Callable[[Names], object] | None = None
+    changes: bool = False
+    names_foreign: bool = False
+    """Whether path or body name what belongs to somebody, so that foreign is like absent."""
+
+
+def _same(status: int, body: object = None, **more: bool) -> Row:
+    """A row of a call that concerns the caller's own account, or needs no account."""
+    return Row((status,) * len(PEOPLE), None if body is None else lambda _names: body, **more)
+
+
+def _value(_names: Names) -> object:
+    return {"values": [{"value": 1}]}
+
+
+def _keyed_value(_names: Names) -> object:
+    return {"values": [{"key": "temperature", "value": 1}]}
+
+
+def _credentials(names: Names) -> object:
+    return {"email": names["new_email"], "password": names["password"], "app": names["app_id"]}
+
+
+def _login(names: Names) -> object:
+    return {"email": names["owner_email"], "password": names["password"], "app": names["app_id"]}
+
+
+def _password(names: Names) -> object:
+    return {"currentPassword": names["password"], "password": "another long sentence"}
+
+
+def _grant(names: Names) -> object:
+    rights = {"temperature": {names["thing_id"]: {"get": True}}}
+    return {"email": names["new_email"], "permissions": rights}
+
+
+_READABLE = (200, 200, 200, 404, 404)
+_WRITABLE = (201, 403, 201, 404, 404)
+_OWNED = (200, 404, 404, 404, 404)
+_ROOM = "/v2/classes/me/{collection}/{primary_key}"
+_MINE = "/v2/me/resources/{resource}/{thing_id}"
+_THING = "/v2/things/{thing_token}"
+
+PUBLIC: dict[tuple[str, str], Row] = {
+    ("POST", "/v2/things"): _same(400, {"activationCode": "0123456789ABCDEFGHJK"}),
+    ("POST", "/v2/register"): Row((201,), _credentials, changes=True),
+    ("POST", "/v2/apps/{app_id}/register"): Row((201,), _credentials, changes=True),
+    ("POST", "/v2/login"): Row((200,), _login),
+    ("POST", "/v2/password-reset"): Row((200,), _login),
+    ("GET", "/v2/utils/date"): _same(200),
+    ("GET", "/health/live"): _same(200),
+    ("GET", "/health/ready"): _same(200),
+    ("GET", "/openapi.json"): _same(200),
+}
+
+OF_THINGS: dict[tuple[str, str], Row] = {
+    ("POST", _THING): Row((201,), _keyed_value),
+    ("GET", _THING): Row((200,)),
+    ("GET", f"{_THING}/resources"): Row((200,)),
+    ("GET", f"{_THING}/resources/{{key}}"): Row((200,)),
+    ("GET", f"{_THING}/all_resources"): Row((200,)),
+    ("GET", f"{_THING}/resources/description"): Row((200,)),
+    ("PUT", f"{_THING}/resources/description"): Row((200,), lambda _names: {"name": "Roof"}),
+    ("GET", f"{_THING}/tags"): Row((200,)),
+    ("POST", f"{_THING}/tags"): Row((201,), lambda _names: {"name": "fair"}),
+    ("DELETE", f"{_THING}/tags/{{tag_id}}"): Row((200,), changes=True),
+}
+
+OF_MAILS: dict[tuple[str, str], Row] = {
+    (method, f"/confirm/{kind}/{{secret}}"): Row(
+        (200,), form if method == "POST" else None, changes=method == "POST"
+    )
+    for kind, form in (
+        ("email", None),
+        ("grant", None),
+        ("password", lambda _names: b"password=a+new+sentence&again=a+new+sentence"),
+    )
+    for method in ("GET", "POST")
+}
+
+OF_USERS: dict[tuple[str, str], Row] = {
+    ("GET", "/v2/me"): _same(200),
+    ("PUT", "/v2/me"): Row((200,) * 5, _password, changes=True),
+    ("DELETE", "/v2/me"): Row((200,) * 5, _password, changes=True),
+    ("GET", "/v2/me/settings"): _same(200),
+    ("PUT", "/v2/me/settings"): _same(200, {"language": "en"}),
+    ("POST", "/v2/me/confirmation"): _same(200),
+    ("GET", "/v2/me/sessions"): _same(200),
+    ("DELETE", "/v2/me/sessions"): _same(200, changes=True),
+    ("DELETE", "/v2/me/sessions/{session_id}"): Row(_OWNED, changes=True, names_foreign=True),
+    ("GET", "/v2/me/export"): _same(200),
+    ("POST", "/v2/me/things"): Row(
+        _OWNED, lambda names: {"thingToken": names["thing_token"]}, names_foreign=True
+    ),
+    ("GET", "/v2/me/things"): _same(200),
+    ("DELETE", "/v2/me/things"): Row(
+        _OWNED, lambda names: {"thingId": names["thing_id"]}, changes=True, names_foreign=True
+    ),
+    ("DELETE", "/v2/me/things/{thing_id}"): Row(_OWNED, changes=True, names_foreign=True),
+    ("DELETE", "/v2/me/things/{thing_id}/everything"): Row(
+        _OWNED, changes=True, names_foreign=True
+    ),
+    ("GET", "/v2/me/resources"): _same(200),
+    ("GET", "/v2/me/resources/{resource}"): Row(_READABLE),
+    ("GET", "/v2/me/resources/{resource}?subscribe=true"): _same(200),
+    ("GET", _MINE): Row(_READABLE, names_foreign=True),
+    ("POST", _MINE): Row(_WRITABLE, _value, names_foreign=True),
+    ("DELETE", _MINE): Row((200, 403, 403, 404, 404), changes=True, names_foreign=True),
+    ("GET", "/v2/me/resources/description"): _same(200),
+    ("GET", "/v2/me/resources/description/{thing_id}"): Row(
+        (200, 404, 200, 404, 404), names_foreign=True
+    ),
+    ("PUT", "/v2/me/resources/description/{thing_id}"): Row(
+        (200, 404, 200, 404, 404), lambda _names: {"name": "Roof"}, names_foreign=True
+    ),
+    ("GET", "/v2/me/resources/publicDescription"): _same(200),
+    ("GET", "/v2/me/resources/publicDescription/{thing_id}"): Row(_READABLE, names_foreign=True),
+    ("PUT", "/v2/me/grant"): Row(
+        (200, 403, 403, 404, 404), _grant, changes=True, names_foreign=True
+    ),
+    ("GET", "/v2/me/grants"): _same(200),
+    # It is a grant to `other`; only confirmed addresses may accept at all.
+    ("POST", "/v2/me/grants/{grant_id}/accept"): Row(
+        (403, 404, 404, 200, 403), changes=True, names_foreign=True
+    ),
+    ("DELETE", "/v2/me/grants/{grant_id}"): Row(
+        (200, 404, 404, 200, 404), changes=True, names_foreign=True
+    ),
+    ("GET", "/v2/classes/me"): _same(200),
+    ("GET", "/v2/classes/me/{collection}"): _same(200),
+    ("GET", "/v2/classes/me/{collection}?subscribe=true"): _same(200),
+    ("POST", "/v2/classes/me/{collection}"): _same(201, {"color": "red"}, changes=True),
+    ("GET", _ROOM): Row(_OWNED, names_foreign=True),
+    ("PUT", _ROOM): Row(_OWNED, lambda _names: {"color": "blue"}, names_foreign=True),
+    ("PUT", "/v2/things/{collection}/{primary_key}"): Row(
+        _OWNED, lambda _names: {"color": "blue"}, names_foreign=True
+    ),
+    ("DELETE", _ROOM): Row(_OWNED, changes=True, names_foreign=True),
+}
