@@ -19,7 +19,7 @@ from thingstead.features.mail.model import Occasion, SealedLetter
 from thingstead.features.mail.ports import Outbox
 from thingstead.features.products.model import Product, SealedCode
 from thingstead.features.products.ports import ProductStore
-from thingstead.features.sharing.model import Entry, Grant, Rights
+from thingstead.features.sharing.model import Entry, Grant, GrantOutcome, Rights
 from thingstead.features.sharing.ports import GrantStore, ReachStore
 from thingstead.features.tags.ports import TagStore
 from thingstead.features.things.model import SealedToken, Thing
@@ -46,6 +46,12 @@ class PurgeList(Protocol):
     async def pending_epochs(self, limit: int) -> list[tuple[ThingId, int]]: ...
 
     async def epoch_done(self, thing_id: ThingId, epoch: int) -> None: ...
+
+    async def pending_users(self, limit: int) -> list[UserId]: ...
+
+    async def delete_objects(self, user_id: UserId, *, limit: int) -> int: ...
+
+    async def user_done(self, user_id: UserId) -> None: ...
 
 
 class Core(Protocol):
@@ -245,10 +251,10 @@ class Maker:
                 Entry(ThingId(thing), resource, rights) for thing, resource, rights in entries
             ),
         )
-        is_added = await self.core.grants.add_grant(
-            grant, digest(f"link {grant.id}"), self.letter(), max_grants=100
+        outcome = await self.core.grants.add_grant(
+            grant, digest(f"link {grant.id}"), self.letter(), max_grants=100, max_entries=10_000
         )
-        assert is_added
+        assert outcome is GrantOutcome.ADDED
         return grant
 
     async def share(self, giver: User, to: User, *entries: tuple[str, str, Rights]) -> Grant:

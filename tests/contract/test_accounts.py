@@ -7,7 +7,7 @@ import pytest
 
 from thingstead.features.collections.model import CollectionLimits, Place
 from thingstead.features.sharing.model import Rights
-from thingstead.features.users.model import LinkPurpose, MailLink
+from thingstead.features.users.model import LinkPurpose, MailLink, Proof
 from thingstead.kernel.changes import Change, Kind
 from thingstead.kernel.ids import AppId, SessionId, UserId, digest
 
@@ -105,7 +105,12 @@ async def test_a_new_password_ends_the_other_sessions_and_voids_links_that_reset
     core.change_signal.changes()
 
     is_set = await core.accounts.set_password(
-        ada.id, "new hash", keep=SessionId("kept"), letter=make.letter(), at_ms=5_000
+        ada.id,
+        "new hash",
+        keep=SessionId("kept"),
+        voids_resets=True,
+        letter=make.letter(),
+        at_ms=5_000,
     )
 
     assert is_set
@@ -121,7 +126,9 @@ async def test_a_new_password_ends_the_other_sessions_and_voids_links_that_reset
 async def test_a_new_password_leaves_the_sessions_of_others_alone(core, make, ada):
     bob = await make.user("bob")
 
-    await core.accounts.set_password(ada.id, "new", keep=None, letter=None, at_ms=5_000)
+    await core.accounts.set_password(
+        ada.id, "new", keep=None, voids_resets=True, letter=None, at_ms=5_000
+    )
 
     assert await core.sessions.sessions(ada.id, at_ms=1) == []
     assert len(await core.sessions.sessions(bob.id, at_ms=1)) == 1
@@ -130,11 +137,64 @@ async def test_a_new_password_leaves_the_sessions_of_others_alone(core, make, ad
 
 async def test_an_unknown_user_gets_no_password_and_no_letter(core, make):
     is_set = await core.accounts.set_password(
-        UserId("nobody"), "new", keep=None, letter=make.letter(), at_ms=1
+        UserId("nobody"), "new", keep=None, voids_resets=True, letter=make.letter(), at_ms=1
     )
 
     assert not is_set
     assert await core.outbox.letters(limit=9) == []
+
+
+async def test_a_new_password_may_leave_links_that_reset_as_they_are(core, make, ada):
+    link = mail_link(ada.id, LinkPurpose.RESET, "reset")
+    await core.mail_links.add_mail_link(link, make.letter(), at_ms=1)
+
+    await core.accounts.set_password(
+        ada.id, "new", keep=None, voids_resets=False, letter=None, at_ms=5_000
+    )
+
+    assert await core.mail_links.user_of_link(link.digest, LinkPurpose.RESET, at_ms=1) == ada
+
+
+@pytest.mark.parametrize("kept", ["unknown", "old", "first of bob"])
+async def test_a_session_that_is_not_the_users_any_more_sets_no_password(core, make, ada, kept):
+    await make.user("bob")
+    await core.sessions.add_session(make.session("ada", "old", expires_at_ms=5_000), max_sessions=9)
+
+    is_set = await core.accounts.set_password(
+        ada.id,
+        "new",
+        keep=SessionId(kept),
+        voids_resets=True,
+        letter=make.letter(),
+        at_ms=5_000,
+    )
+
+    assert not is_set
+    assert (await core.accounts.account_of(ada.id)).password_hash == "hash of ada"
+    assert "first of ada" in [one.id for one in await core.sessions.sessions(ada.id, at_ms=1)]
+    assert await core.outbox.letters(limit=9) == []
+
+
+@pytest.mark.parametrize(
+    ("session", "password_hash", "is_deleted"),
+    [
+        ("first of ada", "hash of ada", True),
+        ("first of ada", "another hash", False),
+        ("unknown", "hash of ada", False),
+        ("old", "hash of ada", False),
+        ("first of bob", "hash of ada", False),
+    ],
+)
+async def test_a_user_is_deleted_only_if_session_and_password_are_still_theirs(
+    core, make, ada, session, password_hash, is_deleted
+):
+    await make.user("bob")
+    await core.sessions.add_session(make.session("ada", "old", expires_at_ms=9_000), max_sessions=9)
+    proof = Proof(SessionId(session), password_hash)
+
+    assert await core.accounts.delete_user(ada.id, at_ms=9_000, proof=proof) is is_deleted
+
+    assert (await core.accounts.account_of(ada.id) is None) is is_deleted
 
 
 @pytest.mark.parametrize(("old", "kept"), [("hash of ada", "new"), ("stale", "hash of ada")])
@@ -188,6 +248,53 @@ async def test_a_deleted_users_collections_go(core, make, ada):
     await core.accounts.delete_user(ada.id, at_ms=9_000)
 
     assert await core.objects.collections(ada.id) == []
+
+
+async def test_a_deleted_user_is_noted_until_their_objects_are_gone(core, make, ada):
+    bob = await make.user("bob")
+    for owner in (ada, bob):
+        for name in ("a", "b", "c"):
+            place = Place(owner.id, "rooms", name)
+            await core.objects.create(place, "{}", at_ms=1, limits=CollectionLimits())
+    await core.accounts.delete_user(ada.id, at_ms=9_000)
+
+    noted = await core.purge_list.pending_users(9)
+    deleted = [await core.purge_list.delete_objects(ada.id, limit=2) for _ in range(3)]
+    for _ in range(2):
+        await core.purge_list.user_done(ada.id)
+
+    assert (noted, deleted) == ([ada.id], [2, 1, 0])
+    assert await core.purge_list.pending_users(9) == []
+    assert await core.objects.get(Place(ada.id, "rooms", "a")) is None
+    assert await core.objects.get(Place(bob.id, "rooms", "a")) is not None
+    assert await core.objects.collections(bob.id) == ["rooms"]
+
+
+async def test_users_are_noted_in_the_order_of_their_deletion(core, make, ada):
+    bob = await make.user("bob")
+    await core.accounts.delete_user(bob.id, at_ms=8_000)
+    await core.accounts.delete_user(ada.id, at_ms=9_000)
+
+    assert await core.purge_list.pending_users(1) == [bob.id]
+    assert await core.purge_list.pending_users(9) == [bob.id, ada.id]
+
+
+async def test_nothing_of_a_deleted_user_s_things_stays_and_nothing_of_others_goes(core, make, ada):
+    bob = await make.user("bob")
+    for name, owner in (("one", ada), ("two", ada), ("other", bob)):
+        await make.owned(name, owner)
+        await core.tags.add_tags(name, ["roof"], max_tags=9, at_ms=1)
+    await make.share(ada, bob, ("one", "door", GET), ("two", "door", GET))
+    await make.share(bob, ada, ("other", "door", GET | Rights.GRANT))
+    kept = await make.grant(bob, "eve", ("other", "door", GET))
+
+    await core.accounts.delete_user(ada.id, at_ms=6_000)
+
+    assert [await core.tags.tags(name) for name in ("one", "two", "other")] == [[], [], ["roof"]]
+    assert [one.thing.id for one in await core.links.linked(bob.id)] == ["other"]
+    assert (await core.things.thing("other")).epochs == (0,)
+    assert (await core.reach.reach(bob.id)).shared == {}
+    assert await core.grants.given(bob.id, at_ms=6_000) == [kept]
 
 
 async def test_a_deleted_users_things_are_unlinked_and_their_epochs_noted_for_purging(

@@ -3,6 +3,7 @@
 import pytest
 
 from contract.value_stores import ENGINES, OTHER_THING, THING, timed, value, value_stores, write
+from doubles.values import decoded
 from thingstead.features.magic.errors import InvalidSettingsError
 from thingstead.features.values.errors import TooManyKeysError
 from thingstead.features.values.model import DocumentChange, Window, Write
@@ -25,7 +26,7 @@ async def store(open_store):
 
 async def values_of(store, epochs, key="t", window=ALL):
     reading = await store.newest(THING, epochs, key, window)
-    return None if reading is None else [row[0] for row in reading.rows]
+    return None if reading is None else [decoded(row[0]) for row in reading.rows]
 
 
 def settings(what, *path, epochs=(0,), max_bytes=16_384):
@@ -119,7 +120,8 @@ async def test_merged_values_keep_their_json_type_and_position(store, sent):
 
     reading = await store.newest(THING, (0, 1), "t", ALL)
 
-    assert repr(reading.rows) == repr([(sent, 2, None, None), (0, 1, None, None)])
+    rows = [(decoded(read), *others) for read, *others in reading.rows]
+    assert repr(rows) == repr([(sent, 2, None, None), (0, 1, None, None)])
     assert reading.key == "t"
 
 
@@ -131,14 +133,43 @@ async def test_keys_of_several_epochs_come_once_each_in_alphabetical_order(store
     assert await store.keys(THING, (0, 2)) == ["a", "b", "t"]
 
 
-async def test_an_exact_repeat_is_one_within_an_epoch_only(store):
+async def test_an_exact_repeat_is_one_in_all_epochs_that_may_be_seen(store):
+    await store.append(write(timed("t", 1), timed("t", [1], 2_000), epochs=(0,)))
+
+    again = await store.append(
+        write(timed("t", 1), timed("t", 1.0), timed("t", [1], 2_000), epochs=(0, 1))
+    )
+
+    assert again.repeats == {0, 2}
+    assert await values_of(store, (0, 1)) == [[1], 1.0, 1]
+
+
+async def test_a_value_with_the_server_s_time_is_never_a_repeat_of_an_earlier_epoch(store):
     await store.append(write(timed("t", 1), epochs=(0,)))
 
-    first = await store.append(write(timed("t", 1), epochs=(0, 1)))
-    second = await store.append(write(timed("t", 1), epochs=(0, 1)))
+    again = await store.append(write(value("t", 1), epochs=(0, 1)))
+
+    assert again.repeats == frozenset()
+
+
+async def test_what_epochs_hold_that_may_not_be_seen_makes_no_repeat(store):
+    await store.append(write(timed("t", 1), epochs=(0,)))
+
+    first = await store.append(write(timed("t", 1), epochs=(1,)))
+    second = await store.append(write(timed("t", 1), epochs=(1,)))
 
     assert (first.repeats, second.repeats) == (frozenset(), {0})
     assert await values_of(store, (0, 1)) == [1, 1]
+
+
+async def test_the_values_of_more_epochs_than_are_merged_at_once_come_in_order(store):
+    epochs = tuple(range(250))
+    for epoch in epochs:
+        await store.append(write(value("t", epoch, epoch * 7 % 250), epochs=(epoch,)))
+
+    newest = await values_of(store, epochs, window=Window(120))
+
+    assert newest == sorted(epochs, key=lambda epoch: epoch * 7 % 250, reverse=True)[:120]
 
 
 async def test_the_keys_of_an_earlier_epoch_do_not_count_towards_the_limit(open_store):

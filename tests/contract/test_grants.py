@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from thingstead.features.sharing.model import Entry, Rights
+from thingstead.features.sharing.model import Entry, GrantOutcome, Rights
 from thingstead.kernel.ids import GrantId, digest
 
 GET, POST, GRANT = Rights.GET, Rights.POST, Rights.GRANT
@@ -100,12 +100,56 @@ async def test_as_many_grants_as_may_be_are_added_and_one_more_is_not(core, make
     for number, most in (("a", 2), ("b", 2)):
         one_more = replace(grant, id=GrantId(number))
         added.append(
-            await core.grants.add_grant(one_more, digest(number), make.letter(), max_grants=most)
+            await core.grants.add_grant(
+                one_more, digest(number), make.letter(), max_grants=most, max_entries=9
+            )
         )
 
-    assert added == [True, False]
+    assert added == [GrantOutcome.ADDED, GrantOutcome.TOO_MANY_GRANTS]
     assert len(await core.grants.given(ada.id, at_ms=6_000)) == 2
     assert len(await core.outbox.letters(limit=9)) == 2
+
+
+async def test_as_many_entries_as_may_be_are_granted_altogether_and_one_more_is_not(
+    core, make, ada, bob
+):
+    first = await make.share(ada, bob, ("one", "door", GET), ("one", "lamp", GET))
+    added = []
+    for number in ("a", "b"):
+        one_more = replace(
+            first, id=GrantId(number), email="eve@example.org", entries=(Entry("one", number, GET),)
+        )
+        added.append(
+            await core.grants.add_grant(
+                one_more, digest(number), make.letter(), max_grants=9, max_entries=3
+            )
+        )
+
+    assert added == [GrantOutcome.ADDED, GrantOutcome.TOO_MANY_ENTRIES]
+    assert [len(grant.entries) for grant in await core.grants.given(ada.id, at_ms=6_000)] == [2, 1]
+    assert len(await core.outbox.letters(limit=9)) == 2
+
+
+async def test_what_was_granted_to_one_address_is_listed_alone(core, make, ada, bob):
+    to_bob = await make.grant(ada, "bob", ("one", "door", GET))
+    await make.grant(ada, "eve", ("one", "door", GET))
+
+    assert await core.grants.given(ada.id, at_ms=6_000, email="bob@example.org") == [to_bob]
+    assert await core.grants.given(bob.id, at_ms=6_000, email="bob@example.org") == []
+
+
+async def test_rights_are_taken_where_many_people_share_one_place(core, make, ada, bob, eve):
+    first = await make.share(ada, bob, ("one", "door", GET | POST | GRANT), ("one", "lamp", GET))
+    await make.share(ada, eve, ("one", "door", POST))
+    await make.share(bob, eve, ("one", "door", GET | POST))
+
+    await core.grants.revoke(
+        ada.id, first.id, [Entry("one", "door", GET), Entry("one", "door", POST)]
+    )
+
+    assert await rights(core, bob) is GRANT
+    assert await rights(core, eve) is POST
+    assert await rights(core, bob, resource="lamp") is GET
 
 
 async def test_expired_grants_do_not_count(core, make, ada):
@@ -114,7 +158,11 @@ async def test_expired_grants_do_not_count(core, make, ada):
         await make.grant(ada, "eve", ("one", "door", GET)), id=GrantId("late"), created_at_ms=6_000
     )
 
-    assert await core.grants.add_grant(late, digest("late"), make.letter(), max_grants=2)
+    outcome = await core.grants.add_grant(
+        late, digest("late"), make.letter(), max_grants=2, max_entries=2
+    )
+
+    assert outcome is GrantOutcome.ADDED
 
 
 async def test_nobody_grants_what_they_do_not_hold(core, make, ada, bob):

@@ -204,7 +204,7 @@ async def test_a_user_with_as_many_things_as_may_be_gets_no_other(core, make, ad
     await make.owned("two", ada)
     await claim(core, ada, max_things=1)
 
-    assert await offer(core, thing, max_things=1) == TOO_MANY
+    assert await offer(core, thing, max_things=1) == LinkIdResult(ByLinkId.TOO_MANY_THINGS)
     assert await owned(core, ada) == ["two"]
 
 
@@ -275,3 +275,16 @@ async def test_expired_ids_are_deleted_in_slices(core, ada, bob, thing):
     deleted = [await core.link_ids.delete_expired_link_ids(at_ms=at, limit=2) for at in at_each]
 
     assert deleted == [0, 2, 1, 0]
+
+
+@pytest.mark.parametrize("ended_by", ["unlinking", "deleting the account"])
+async def test_a_link_id_of_the_thing_does_not_outlive_its_owner(core, thing, ada, bob, ended_by):
+    await core.links.link(ada.id, thing.id, at_ms=1, max_things=9)
+    assert await offer(core, thing) == WAITING
+
+    if ended_by == "unlinking":
+        await core.links.unlink(ada.id, thing.id, at_ms=2)
+    else:
+        await core.accounts.delete_user(ada.id, at_ms=2)
+
+    assert await claim(core, bob) == WAITING

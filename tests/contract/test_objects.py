@@ -22,6 +22,7 @@ from thingstead.features.collections.model import (
     StoredObject,
 )
 from thingstead.features.collections.texts import object_text
+from thingstead.features.users.errors import InvalidSessionError
 from thingstead.kernel.errors import InvalidBodyError
 from thingstead.kernel.ids import UserId
 
@@ -31,7 +32,9 @@ ALL = {"below": None, "limit": 10_000, "max_bytes": 2**30}
 
 
 @pytest.fixture
-def objects(core):
+async def objects(core, make):
+    for user in (USER, OTHER_USER):
+        await make.user(user)
     return core.objects
 
 
@@ -56,7 +59,8 @@ def merge(objects, at=None, limits=LIMITS, etag=None, **members):
 
 
 async def ids(objects, collection="things", user=USER, **options):
-    return [one.id for one in await objects.page(user, collection, **(ALL | options))]
+    page = await objects.page(user, collection, **(ALL | options))
+    return [one.id for one in page.objects]
 
 
 async def outcomes(futures):
@@ -76,7 +80,7 @@ async def test_a_collection_never_used_is_empty(objects):
     assert await objects.get(place()) is None
 
 
-async def test_an_object_outlives_the_store(open_again):
+async def test_an_object_outlives_the_store(open_again, objects):
     first = await open_again()
     stored = await create(first.objects, color="red")
     await create(first.objects, place("b"))
@@ -85,11 +89,11 @@ async def test_an_object_outlives_the_store(open_again):
 
     second = await open_again()
 
-    assert await second.objects.page(USER, "things", **ALL) == [stored]
+    assert (await second.objects.page(USER, "things", **ALL)).objects == [stored]
     assert await second.objects.collections(USER) == ["things"]
 
 
-async def test_quotas_outlive_the_store(open_again):
+async def test_quotas_outlive_the_store(open_again, objects):
     first = await open_again()
     await create(first.objects)
     await first.close()
@@ -151,6 +155,30 @@ async def test_a_page_ends_once_it_has_as_many_bytes_as_it_may(objects):
     assert await ids(objects, max_bytes=1) == ["d"]
     assert await ids(objects, max_bytes=200) == ["d", "c"]
     assert await ids(objects, max_bytes=201) == ["d", "c", "b"]
+
+
+@pytest.mark.parametrize(
+    ("options", "found", "last"),
+    [
+        ({}, ["4", "2", "0"], "0"),
+        ({"limit": 2}, ["4"], "3"),
+        ({"limit": 3}, ["4", "2"], "2"),
+        ({"below": "4"}, ["2", "0"], "0"),
+        ({"below": "4", "max_bytes": 1}, [], "3"),
+        ({"below": "0"}, [], None),
+    ],
+)
+async def test_of_the_objects_looked_at_a_page_holds_those_that_are_chosen(
+    objects, options, found, last
+):
+    for number in range(5):
+        await create(objects, place(str(number)))
+
+    page = await objects.page(
+        USER, "things", **(ALL | options), chosen=lambda one: int(one.id) % 2 == 0
+    )
+
+    assert ([one.id for one in page.objects], page.last) == (found, last)
 
 
 async def test_a_page_counts_bytes_and_not_characters(objects):
@@ -233,6 +261,21 @@ async def test_of_two_that_delete_at_once_one_succeeds(objects):
     assert results[0] == stored
     assert type(results[1]) is ObjectNotFoundError
     assert await objects.get(place()) is None
+
+
+async def test_nothing_is_stored_for_a_user_who_is_gone(core, objects):
+    stored = await create(objects, place("a"))
+    await core.accounts.delete_user(USER, at_ms=9_000)
+
+    refused = await outcomes(
+        [create(objects, place("b")), create(objects, place("c", "new")), merge(objects, n=1)]
+    )
+    other = await create(objects, place("b", user=OTHER_USER))
+
+    assert [type(error) for error in refused] == [InvalidSessionError] * 3
+    assert other.id == "b"
+    assert await objects.get(place("b")) is None
+    assert await objects.get(place("a")) in (None, stored)
 
 
 async def test_a_deleted_id_may_be_used_again(objects):

@@ -141,7 +141,7 @@ class ReachMachine(RuleBasedStateMachine):
         )
         self.run(
             self.core.grants.add_grant(
-                grant, digest(grant_id), self.make.letter(), max_grants=1_000
+                grant, digest(grant_id), self.make.letter(), max_grants=1_000, max_entries=1_000
             )
         )
         held = self.held(thing)[giver]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from thingstead.features.users.model import LinkPurpose, MailLink
+from thingstead.features.users.model import LinkPurpose, MailLink, SessionUse
 from thingstead.kernel.changes import Change, Kind
 from thingstead.kernel.ids import SessionId, digest
 
@@ -53,7 +53,7 @@ async def test_as_many_sessions_as_may_be_stay(core, make, ada):
 
 async def test_one_session_too_many_ends_the_longest_unseen_one_and_announces_it(core, make, ada):
     await core.sessions.add_session(make.session("ada", "s", seen_at_ms=3_000), max_sessions=2)
-    await core.sessions.note_seen(SessionId("first of ada"), seen_at_ms=4_000, expires_at_ms=10**9)
+    await core.sessions.note_seen([SessionUse(SessionId("first of ada"), 4_000, 10**9)])
 
     await core.sessions.add_session(make.session("ada", "t", seen_at_ms=5_000), max_sessions=2)
 
@@ -139,14 +139,32 @@ async def test_ending_no_session_announces_nothing(core, ada):
     assert not core.change_signal.changes()
 
 
-async def test_a_session_that_was_seen_lasts_longer(core, make, ada):
-    new = make.session("ada", "s", expires_at_ms=5_000)
-    await core.sessions.add_session(new, max_sessions=9)
+async def test_sessions_that_were_seen_last_longer(core, make, ada):
+    new = {name: make.session("ada", name, expires_at_ms=5_000) for name in ("s", "t", "u")}
+    for session in new.values():
+        await core.sessions.add_session(session, max_sessions=9)
 
-    await core.sessions.note_seen(SessionId("s"), seen_at_ms=4_000, expires_at_ms=7_000)
+    await core.sessions.note_seen(
+        [
+            SessionUse(SessionId("s"), 4_000, 7_000),
+            SessionUse(SessionId("ended"), 4_000, 7_000),
+            SessionUse(SessionId("t"), 4_500, 8_000),
+        ]
+    )
 
-    session, _ = await core.sessions.session(new.digest, at_ms=6_999)
-    assert (session.seen_at_ms, session.expires_at_ms) == (4_000, 7_000)
+    found = [
+        (await core.sessions.session(session.digest, at_ms=4_999))[0] for session in new.values()
+    ]
+    assert [one.expires_at_ms for one in found] == [7_000, 8_000, 5_000]
+    assert [one.seen_at_ms for one in found][:2] == [4_000, 4_500]
+
+
+async def test_noting_no_sessions_at_all_changes_nothing(core, make, ada):
+    before = await core.sessions.sessions(ada.id, at_ms=1)
+
+    await core.sessions.note_seen([])
+
+    assert await core.sessions.sessions(ada.id, at_ms=1) == before
 
 
 async def test_expired_sessions_and_mail_links_are_deleted_in_slices(core, make, ada):

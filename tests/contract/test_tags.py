@@ -111,5 +111,19 @@ async def test_a_deleted_thing_takes_no_tag(core, make):
         await core.tags.add_tags(thing.id, ["roof"], max_tags=50, at_ms=3)
 
 
+async def test_tags_go_with_the_thing_s_owner(core, make):
+    ada, bob = await make.user("ada"), await make.user("bob")
+    await make.owned("one", ada)
+    await make.owned("two", ada)
+    for name in ("one", "two"):
+        await core.tags.add_tags(name, ["of ada"], max_tags=50, at_ms=1)
+
+    await core.links.unlink(bob.id, "one", at_ms=2)
+    await core.links.unlink(ada.id, "one", at_ms=2)
+
+    assert await core.tags.tags("one") == []
+    assert await core.tags.tags("two") == ["of ada"]
+
+
 async def test_an_unknown_thing_has_no_tags(core):
     assert await core.tags.tags(ThingId("nobody")) == []

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from contract.value_stores import ENGINES, OTHER_THING, THING, timed, value, value_stores, write
+from doubles.values import decoded
 from thingstead.features.values.model import (
     ArchivedValue,
     DocumentChange,
@@ -15,6 +16,7 @@ from thingstead.features.values.model import (
     Write,
 )
 from thingstead.kernel.ids import ThingId
+from thingstead.kernel.json_values import JSONText
 
 ALL = Window(limit=10_000)
 HERE = Position(41.5, 2.25)
@@ -138,7 +140,7 @@ async def test_the_newest_keep_their_json_type(store, archive, sent):
 
     ((_, row),) = await archive.newest_of([MINE], "t", ALL)
 
-    assert repr(row[0]) == repr(sent)
+    assert repr(decoded(row[0])) == repr(sent)
 
 
 async def test_of_no_things_there_is_nothing(archive):
@@ -193,14 +195,15 @@ async def test_documents_come_in_the_order_of_the_things_that_have_it(store, arc
 
     given = await archive.documents_of([Source(name, (0,)) for name in names], "$geo")
 
-    assert given == [(OTHER_THING, {"b": [True, 1.0]}), (THING, {"a": 1})]
+    assert given == [(OTHER_THING, JSONText(b'{"b":[true,1.0]}')), (THING, JSONText(b'{"a":1}'))]
 
 
 async def test_documents_are_those_of_the_newest_epoch_that_may_be_seen(store, archive):
     for epoch in (0, 1, 2):
         await store.append(document({"of": epoch}, epochs=(epoch,)))
 
-    assert await archive.documents_of([Source(THING, (0, 1))], "$geo") == [(THING, {"of": 1})]
+    ((_, document_text),) = await archive.documents_of([Source(THING, (0, 1))], "$geo")
+    assert document_text.decoded() == {"of": 1}
     assert await archive.documents_of([Source(THING, (3,))], "$geo") == []
 
 
@@ -209,7 +212,9 @@ async def test_documents_are_found_over_more_things_than_one_look_up_takes(store
 
     given = await archive.documents_of(MANY, "$geo")
 
-    assert given == [(one.thing_id, {"n": n}) for n, one in enumerate(MANY)]
+    assert [(thing_id, text.decoded()) for thing_id, text in given] == [
+        (one.thing_id, {"n": n}) for n, one in enumerate(MANY)
+    ]
 
 
 # Pages.
@@ -229,7 +234,7 @@ async def test_a_page_holds_the_oldest_values_with_their_marks(store, archive):
 
     assert await archive.page(MINE, "t", after=None, limit=9) == [
         ArchivedValue(Mark(1_000, appended.sequence), 5),
-        ArchivedValue(Mark(2_000, appended.sequence - 1), [1], HERE),
+        ArchivedValue(Mark(2_000, appended.sequence - 1), JSONText(b"[1]"), HERE),
     ]
 
 

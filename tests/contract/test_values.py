@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from contract.value_stores import ENGINES, OTHER_THING, THING, timed, value, value_stores, write
+from doubles.values import decoded
 from thingstead.features.values.errors import TooManyKeysError
 from thingstead.features.values.model import Position, Window
 from thingstead.kernel.errors import OverloadedError
@@ -28,7 +29,7 @@ async def store(open_store):
 
 async def values_of(store, key="t", window=ALL, thing=THING):
     reading = await store.newest(thing, (0,), key, window)
-    return [row[0] for row in reading.rows]
+    return [decoded(row[0]) for row in reading.rows]
 
 
 async def test_a_value_can_be_read_as_soon_as_its_future_resolved(store):

@@ -24,11 +24,11 @@ class MemoryCore:
     def __init__(self) -> None:
         self._organisation = organisation = Organisation()
         self.products = MemoryProductStore()
-        self.purge_list = MemoryPurgeList(organisation)
         self.things = MemoryThingStore(self.products, organisation)
         self.tags = MemoryTagStore(self.things)
         self.change_signal = MemoryChangeSignal(organisation)
         self.objects = MemoryObjectStore()
+        self.purge_list = MemoryPurgeList(organisation, self.objects.kept)
         self.apps = MemoryAppStore(organisation)
         self.accounts = MemoryAccountStore(organisation, self.objects.kept)
         self.sessions = MemorySessionStore(organisation)

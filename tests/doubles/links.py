@@ -124,7 +124,7 @@ class MemoryLinkIdStore:
         (claim,), (offer,) = claims, offers
         outcome = org.own(claim[2], offer[2], at_ms=at_ms, max_things=max_things)
         if outcome is LinkOutcome.TOO_MANY:
-            return LinkIdResult(ByLinkId.TOO_MANY)
+            return LinkIdResult(ByLinkId.TOO_MANY_THINGS)
         if outcome is LinkOutcome.NOT_FREE:
             return LinkIdResult(ByLinkId.WAITING)
         del org.claims[claim], org.offers[offer]

@@ -19,11 +19,13 @@ from thingstead.features.collections.model import (
     Action,
     CollectionLimits,
     ObjectChange,
+    ObjectPage,
     Place,
     StoredObject,
 )
-from thingstead.features.collections.ports import ObjectsCommitted
+from thingstead.features.collections.ports import Choice, ObjectsCommitted
 from thingstead.features.collections.texts import merged_text, size_of
+from thingstead.features.users.errors import InvalidSessionError
 from thingstead.kernel.errors import ThingsteadError
 from thingstead.kernel.ids import UserId
 
@@ -35,6 +37,9 @@ class KeptObjects:
     """What outlives a store, and what several stores share."""
 
     texts: dict[tuple[UserId, str], dict[str, str]] = field(default_factory=dict)
+    of_nobody: set[UserId] = field(default_factory=set)
+    """Deleted users, whose objects are still there but in no collection that is listed."""
+    deleted_users: set[UserId] = field(default_factory=set)
 
 
 class MemoryObjectStore:
@@ -72,21 +77,34 @@ class MemoryObjectStore:
         return _resolved(None if text is None else StoredObject(place.id, text))
 
     def page(
-        self, user_id: UserId, collection: str, *, below: str | None, limit: int, max_bytes: int
-    ) -> "Future[list[StoredObject]]":
+        self,
+        user_id: UserId,
+        collection: str,
+        *,
+        below: str | None,
+        limit: int,
+        max_bytes: int,
+        chosen: Choice | None = None,
+    ) -> "Future[ObjectPage]":
         texts = self.kept.texts.get((user_id, collection), {})
         page: list[StoredObject] = []
         for object_id in sorted(texts, reverse=True):
-            if len(page) == limit or max_bytes <= 0:
+            if limit == 0 or max_bytes <= 0:
                 break
             if below is None or object_id < below:
                 page.append(StoredObject(object_id, texts[object_id]))
+                limit -= 1
                 max_bytes -= size_of(texts[object_id])
-        return _resolved(page)
+        last = page[-1].id if page else None
+        return _resolved(ObjectPage([one for one in page if not chosen or chosen(one)], last))
 
     def collections(self, user_id: UserId) -> "Future[list[str]]":
         return _resolved(
-            sorted(name for (owner, name), texts in self.kept.texts.items() if owner == user_id)
+            sorted(
+                name
+                for (owner, name), texts in self.kept.texts.items()
+                if owner == user_id and owner not in self.kept.of_nobody
+            )
         )
 
     def _put(self, change: Callable[[], ObjectChange]) -> "Future[StoredObject]":
@@ -117,6 +135,7 @@ class MemoryObjectStore:
                 future.set_exception(result)
 
     def _create(self, place: Place, text: str, limits: CollectionLimits) -> ObjectChange:
+        self._check_owner(place)
         texts = self._of(place)
         if place.id in texts:
             raise ObjectExistsError
@@ -135,6 +154,7 @@ class MemoryObjectStore:
         limits: CollectionLimits,
         etag: str | None,
     ) -> ObjectChange:
+        self._check_owner(place)
         before = self._existing(place, etag)
         text = merged_text(before, members, max_bytes=limits.object_bytes)
         self._check_growth(place, size_of(text) - size_of(before), limits)
@@ -148,6 +168,10 @@ class MemoryObjectStore:
             del self.kept.texts[place.user_id, place.collection]
         stored = StoredObject(place.id, text)
         return ObjectChange(place.user_id, place.collection, Action.DELETE, stored)
+
+    def _check_owner(self, place: Place) -> None:
+        if place.user_id in self.kept.deleted_users:
+            raise InvalidSessionError
 
     def _existing(self, place: Place, etag: str | None) -> str:
         text = self._of(place).get(place.id)

@@ -39,6 +39,8 @@ class Organisation:
     links: dict[ThingId, tuple[UserId, int]] = field(default_factory=dict)
     purge: dict[ThingId, int] = field(default_factory=dict)
     purge_epochs: dict[tuple[ThingId, int], int] = field(default_factory=dict)
+    purge_users: dict[UserId, int] = field(default_factory=dict)
+    tags: dict[ThingId, set[str]] = field(default_factory=dict)
     accounts: dict[UserId, Account] = field(default_factory=dict)
     sessions: dict[bytes, Session] = field(default_factory=dict)
     mail_links: dict[bytes, MailLink] = field(default_factory=dict)
@@ -91,6 +93,8 @@ class Organisation:
         if self.owner(thing_id) != user_id:
             return False
         del self.links[thing_id]
+        self.tags.pop(thing_id, None)
+        self._drop_offers(thing_id)
         self.epoch[thing_id] = self.epoch.get(thing_id, 0) + 1
         self.announce(things=[thing_id], users={user_id, *self.drop_grants_on(thing_id)})
         return True
@@ -103,9 +107,13 @@ class Organisation:
         for kept in (self.epoch_owner, self.purge_epochs):
             for key in [key for key in kept if key[0] == thing_id]:
                 del kept[key]
-        self.offers = {key: at for key, at in self.offers.items() if key[2] != thing_id}
+        self._drop_offers(thing_id)
         self.purge[thing_id] = at_ms
         self.announce(things=[thing_id], users=users | ({owner} if owner else set()))
+
+    def _drop_offers(self, thing_id: ThingId) -> None:
+        for key in [key for key in self.offers if key[2] == thing_id]:
+            del self.offers[key]
 
     def account(self, app_id: AppId, email: str) -> Account | None:
         return next(

@@ -7,9 +7,11 @@ from doubles.organisation import KeptGrant, Organisation
 from thingstead.features.links.model import LinkedThing
 from thingstead.features.mail.model import SealedLetter
 from thingstead.features.sharing.model import (
+    MOST_ENTRIES_RECEIVED,
     Entry,
     GivenRights,
     Grant,
+    GrantOutcome,
     Reach,
     Rights,
     SharedThing,
@@ -24,17 +26,27 @@ class MemoryGrantStore:
         self._organisation = organisation
 
     async def add_grant(
-        self, grant: Grant, link_digest: bytes, letter: SealedLetter, *, max_grants: int
-    ) -> bool:
+        self,
+        grant: Grant,
+        link_digest: bytes,
+        letter: SealedLetter,
+        *,
+        max_grants: int,
+        max_entries: int,
+    ) -> GrantOutcome:
         org = self._organisation
         if grant.giver_id not in org.accounts:
-            return True
+            return GrantOutcome.ADDED
         for kept in list(org.grants.values()):
             if kept.grant.giver_id == grant.giver_id and _is_over(kept.grant, grant.created_at_ms):
                 del org.grants[kept.grant.id]
-        given = sum(kept.grant.giver_id == grant.giver_id for kept in org.grants.values())
-        if given >= max_grants:
-            return False
+        given = [
+            kept.grant for kept in org.grants.values() if kept.grant.giver_id == grant.giver_id
+        ]
+        if len(given) >= max_grants:
+            return GrantOutcome.TOO_MANY_GRANTS
+        if sum(len(one.entries) for one in (grant, *given)) > max_entries:
+            return GrantOutcome.TOO_MANY_ENTRIES
         rows = [GivenRights(grant.id, grant.giver_id, None, entry) for entry in grant.entries]
         entries = [
             replace(row.entry, rights=rights)
@@ -47,13 +59,26 @@ class MemoryGrantStore:
             org.grants[grant.id] = KeptGrant(kept_grant, link_digest)
             org.put_letter(letter, grant.created_at_ms)
             org.announce(users=org.users_of(grant))
-        return True
+        return GrantOutcome.ADDED
 
-    async def given(self, user_id: UserId, *, at_ms: int) -> list[Grant]:
-        return self._newest_first(at_ms, lambda grant: grant.giver_id == user_id)
+    async def given(self, user_id: UserId, *, at_ms: int, email: str | None = None) -> list[Grant]:
+        return self._newest_first(
+            at_ms,
+            lambda grant: grant.giver_id == user_id and email in (None, grant.email),
+        )
 
     async def received(self, user_id: UserId, *, at_ms: int) -> list[Grant]:
-        return self._newest_first(at_ms, lambda grant: self._is_to(grant, user_id))
+        received = self._newest_first(at_ms, lambda grant: self._is_to(grant, user_id))
+        room = MOST_ENTRIES_RECEIVED - sum(
+            len(grant.entries) for grant in received if grant.accepted_at_ms is not None
+        )
+        listed = []
+        for grant in received:
+            if grant.accepted_at_ms is None:
+                room -= len(grant.entries)
+            if grant.accepted_at_ms is not None or room >= 0:
+                listed.append(grant)
+        return listed
 
     async def grant_of_link(self, digest: bytes, *, at_ms: int) -> Grant | None:
         for kept in self._organisation.grants.values():

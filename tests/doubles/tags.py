@@ -13,7 +13,7 @@ class MemoryTagStore:
 
     def __init__(self, things: MemoryThingStore) -> None:
         self._things = things
-        self._tags: dict[ThingId, set[TagName]] = {}
+        self._tags = things.tags
 
     async def tags(self, thing_id: ThingId) -> list[TagName]:
         return sorted(self._of(thing_id))
@@ -37,4 +37,4 @@ class MemoryTagStore:
 
     def _of(self, thing_id: ThingId) -> set[TagName]:
         """Return the tags; a deleted thing's are gone with it."""
-        return self._tags.get(thing_id, set()) if thing_id in self._things.known else set()
+        return set(self._tags.get(thing_id, ())) if thing_id in self._things.known else set()

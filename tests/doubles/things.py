@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from doubles.objects import KeptObjects
 from doubles.organisation import Organisation
 from doubles.products import MemoryProductStore
 from thingstead.features.things.model import SealedToken, Thing
 from thingstead.kernel.changes import Change
-from thingstead.kernel.ids import ProductId, ThingId
+from thingstead.kernel.ids import ProductId, ThingId, UserId
 
 
 @dataclass(slots=True)
@@ -17,10 +18,11 @@ class _KeptToken:
 
 
 class MemoryPurgeList:
-    """Remembers deleted things, and deleted users' epochs, in the order of their deletion."""
+    """Remembers deleted things, and deleted users and their epochs, those noted first first."""
 
-    def __init__(self, organisation: Organisation) -> None:
+    def __init__(self, organisation: Organisation, objects: KeptObjects) -> None:
         self._organisation = organisation
+        self._objects = objects
 
     async def pending(self, limit: int) -> list[ThingId]:
         noted = self._organisation.purge
@@ -36,6 +38,24 @@ class MemoryPurgeList:
     async def epoch_done(self, thing_id: ThingId, epoch: int) -> None:
         self._organisation.purge_epochs.pop((thing_id, epoch), None)
 
+    async def pending_users(self, limit: int) -> list[UserId]:
+        noted = self._organisation.purge_users
+        return sorted(noted, key=lambda user_id: (noted[user_id], user_id))[:limit]
+
+    async def delete_objects(self, user_id: UserId, *, limit: int) -> int:
+        deleted = 0
+        for place in [place for place in self._objects.texts if place[0] == user_id]:
+            texts = self._objects.texts[place]
+            while texts and deleted < limit:
+                texts.popitem()
+                deleted += 1
+            if not texts:
+                del self._objects.texts[place]
+        return deleted
+
+    async def user_done(self, user_id: UserId) -> None:
+        self._organisation.purge_users.pop(user_id, None)
+
 
 class MemoryThingStore:
     """Keeps things and tokens; `known` is what the store of tags looks at."""
@@ -45,6 +65,7 @@ class MemoryThingStore:
         self._organisation = organisation
         self._tokens: dict[bytes, _KeptToken] = {}
         self.known = organisation.things
+        self.tags = organisation.tags
 
     async def activate(
         self,

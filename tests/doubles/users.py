@@ -1,7 +1,7 @@
 """Users, their sessions, mail links and settings in memory."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from doubles.objects import KeptObjects
@@ -13,7 +13,9 @@ from thingstead.features.users.model import (
     LinkPurpose,
     MailLink,
     NewSession,
+    Proof,
     Session,
+    SessionUse,
     User,
 )
 from thingstead.kernel.ids import AppId, SessionId, UserId
@@ -29,7 +31,7 @@ class MemoryAccountStore:
     async def add_user(
         self,
         account: Account,
-        session: NewSession,
+        session: NewSession | None,
         *,
         mail_link: MailLink | None,
         letter: SealedLetter | None,
@@ -38,7 +40,8 @@ class MemoryAccountStore:
         if self._organisation.account(user.app_id, user.email) is not None:
             return False
         self._organisation.accounts[user.id] = account
-        self._organisation.sessions[session.digest] = session.session
+        if session is not None:
+            self._organisation.sessions[session.digest] = session.session
         if mail_link is not None:
             self._organisation.mail_links[mail_link.digest] = mail_link
         if letter is not None:
@@ -57,15 +60,19 @@ class MemoryAccountStore:
         password_hash: str,
         *,
         keep: SessionId | None,
+        voids_resets: bool,
         letter: SealedLetter | None,
         at_ms: int,
     ) -> bool:
         account = self._organisation.accounts.get(user_id)
         if account is None:
             return False
+        if keep is not None and not _has_session(self._organisation, user_id, keep, at_ms):
+            return False
         self._organisation.accounts[user_id] = replace(account, password_hash=password_hash)
         _end_sessions(self._organisation, user_id, keep)
-        _void_mail_links(self._organisation, user_id, LinkPurpose.RESET)
+        if voids_resets:
+            _void_mail_links(self._organisation, user_id, LinkPurpose.RESET)
         if letter is not None:
             self._organisation.put_letter(letter, at_ms)
         self._organisation.announce(users=[user_id])
@@ -79,9 +86,14 @@ class MemoryAccountStore:
     async def note_letter(self, letter: SealedLetter, *, at_ms: int) -> None:
         self._organisation.put_letter(letter, at_ms)
 
-    async def delete_user(self, user_id: UserId, *, at_ms: int) -> bool:
+    async def delete_user(self, user_id: UserId, *, at_ms: int, proof: Proof | None = None) -> bool:
         org = self._organisation
         if user_id not in org.accounts:
+            return False
+        if proof is not None and (
+            org.accounts[user_id].password_hash != proof.password_hash
+            or not _has_session(org, user_id, proof.session_id, at_ms)
+        ):
             return False
         for thing_id in [thing_id for thing_id, (user, _) in org.links.items() if user == user_id]:
             org.disown(user_id, thing_id)
@@ -95,8 +107,9 @@ class MemoryAccountStore:
             _void_mail_links(org, user_id, purpose)
         for claim in [claim for claim in org.claims if claim[2] == user_id]:
             del org.claims[claim]
-        for place in [place for place in self._objects.texts if place[0] == user_id]:
-            del self._objects.texts[place]
+        org.purge_users[user_id] = at_ms
+        self._objects.of_nobody.add(user_id)
+        self._objects.deleted_users.add(user_id)
         del org.accounts[user_id]
         return True
 
@@ -163,13 +176,13 @@ class MemorySessionStore:
             self._organisation.announce(users=[user_id])
         return ended
 
-    async def note_seen(
-        self, session_id: SessionId, *, seen_at_ms: int, expires_at_ms: int
-    ) -> None:
+    async def note_seen(self, uses: Sequence[SessionUse]) -> None:
+        used = {use.session_id: use for use in uses}
         for digest, session in self._organisation.sessions.items():
-            if session.id == session_id:
+            use = used.get(session.id)
+            if use is not None:
                 self._organisation.sessions[digest] = replace(
-                    session, seen_at_ms=seen_at_ms, expires_at_ms=expires_at_ms
+                    session, seen_at_ms=use.seen_at_ms, expires_at_ms=use.expires_at_ms
                 )
 
     async def delete_expired(self, *, at_ms: int, limit: int) -> int:
@@ -247,6 +260,13 @@ class MemorySettingsStore:
         if len(merged) > max_members or size > max_bytes:
             raise SettingsTooLargeError
         self._organisation.settings[user_id] = merged
+
+
+def _has_session(org: Organisation, user_id: UserId, session_id: SessionId, at_ms: int) -> bool:
+    return any(
+        (one.user_id, one.id) == (user_id, session_id) and one.expires_at_ms > at_ms
+        for one in org.sessions.values()
+    )
 
 
 def _end_sessions(org: Organisation, user_id: UserId, keep: SessionId | None) -> int:

@@ -24,6 +24,7 @@ from thingstead.features.values.model import (
 from thingstead.features.values.ports import Committed
 from thingstead.kernel.errors import OverloadedError, ThingsteadError
 from thingstead.kernel.ids import ThingId
+from thingstead.kernel.json_values import JSONText
 
 _Epoch = tuple[ThingId, int]
 
@@ -53,10 +54,14 @@ class KeptValues:
         return sorted({key for epoch in epochs for key in self.series.get((thing_id, epoch), ())})
 
     def document(self, thing_id: ThingId, epochs: tuple[int, ...], name: str) -> object | None:
+        text = self.document_text(thing_id, epochs, name)
+        return None if text is None else json.loads(text)
+
+    def document_text(self, thing_id: ThingId, epochs: tuple[int, ...], name: str) -> str | None:
         for epoch in reversed(epochs):
             text = self.documents.get((thing_id, epoch), {}).get(name)
             if text is not None:
-                return json.loads(text)
+                return text
         return None
 
 
@@ -168,7 +173,8 @@ class MemoryValueStore:
         """Keep the value and return True, or False for an exact repeat."""
         epoch = (write.thing_id, write.epochs[-1])
         kept = self.kept.series.setdefault(epoch, {}).setdefault(value.key, [])
-        if value.has_own_time and any(_is_repeat(known, value) for known in kept):
+        seen = self.kept.values(write.thing_id, write.epochs, value.key)
+        if value.has_own_time and any(_is_repeat(known, value) for known in seen):
             return False
         self.kept.sequence += 1
         kept.append(_KeptValue(value.at_ms, self.kept.sequence, value.value, value.position))
@@ -206,18 +212,23 @@ class MemoryValueArchive:
 
     async def documents_of(
         self, sources: Sequence[Source], name: str
-    ) -> list[tuple[ThingId, object]]:
+    ) -> list[tuple[ThingId, JSONText]]:
         found = [
-            (one.thing_id, self._kept.document(one.thing_id, one.epochs, name)) for one in sources
+            (one.thing_id, self._kept.document_text(one.thing_id, one.epochs, name))
+            for one in sources
         ]
-        return [(thing_id, document) for thing_id, document in found if document is not None]
+        return [
+            (thing_id, JSONText(text.encode("utf-8")))
+            for thing_id, text in found
+            if text is not None and text != "null"
+        ]
 
     async def page(
         self, source: Source, key: str, *, after: Mark | None, limit: int
     ) -> list[ArchivedValue]:
         values = self._kept.values(source.thing_id, source.epochs, key)
         return [
-            ArchivedValue(Mark(one.at_ms, one.sequence), one.value, one.position)
+            ArchivedValue(Mark(one.at_ms, one.sequence), _read_back(one.value), one.position)
             for one in values
             if after is None or (after.at_ms, after.sequence) < (one.at_ms, one.sequence)
         ][:limit]
@@ -238,11 +249,22 @@ class MemoryValueArchive:
         return deleted
 
 
+def decoded(value: object) -> object:
+    """Return a value that was read back, an array or object decoded."""
+    return value.decoded() if isinstance(value, JSONText) else value
+
+
+def _read_back(value: object) -> object:
+    if isinstance(value, (dict, list)):
+        return JSONText(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    return value
+
+
 def _row(value: _KeptValue) -> Row:
     position = value.position
     if position is None:
-        return (value.value, value.at_ms, None, None)
-    return (value.value, value.at_ms, position.lat, position.long)
+        return (_read_back(value.value), value.at_ms, None, None)
+    return (_read_back(value.value), value.at_ms, position.lat, position.long)
 
 
 def _is_within(value: _KeptValue, window: Window) -> bool:

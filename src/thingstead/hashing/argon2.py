@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from thingstead.hashing.turns import FairTurns
 from thingstead.kernel.errors import OverloadedError
 
 if TYPE_CHECKING:
@@ -70,8 +71,13 @@ def parameters_for_this_machine() -> Argon2Parameters:
 class Argon2Hasher:
     """Hashes and verifies in threads of its own; used on one event loop, closed by its owner.
 
-    `waiting` calls may wait for a thread. A caller that is cancelled while waiting leaves at
-    once; what a thread has begun keeps the thread until it is finished.
+    `waiting` calls may wait for a thread, and those that pay for them take turns (`turns.py`).
+    A caller that is cancelled while waiting leaves at once; what a thread has begun keeps the
+    thread until it is finished.
+
+    Known limit: the check for an account that does not exist costs what a hash with today's
+    parameters costs. On a machine whose parameters have changed, accounts keep their older
+    ones until their next log-in, and until then the time of a check tells them apart.
     """
 
     def __init__(
@@ -84,12 +90,9 @@ class Argon2Hasher:
         waiting: int = 32,
     ) -> None:
         self._parameters = Argon2Parameters(memory_kib, passes, lanes)
-        self._most_waiting = waiting
-        self._waiting = 0
-        self._is_closed = False
         threads = max(1, min(_MOST_THREADS, _cores() - 1)) if threads is None else threads
         # Callers wait here and not in the pool's queue, which cancelled calls would fill.
-        self._free = asyncio.Semaphore(threads)
+        self._turns = FairTurns(threads, waiting)
         self._pool = ThreadPoolExecutor(
             threads, thread_name_prefix="thingstead-passwords", initializer=_stand_back
         )
@@ -103,24 +106,27 @@ class Argon2Hasher:
         parameters = parameters_for_this_machine()
         return cls(parameters.memory_kib, parameters.passes, lanes=parameters.lanes)
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, *, payer: str = "") -> str:
         """Return the encoded hash, with its parameters and its salt.
+
+        `payer` is for whom it is done, such as a client's address.
 
         Raises:
             OverloadedError: too many calls wait, or there is no memory for a hash.
         """
-        return await self._run(lambda: self._hash(password))
+        return await self._run(lambda: self._hash(password), payer)
 
-    async def verify(self, encoded: str | None, password: str) -> bool:
+    async def verify(self, encoded: str | None, password: str, *, payer: str = "") -> bool:
         """Return whether the password is the one that was hashed.
 
         None, for an account that does not exist, costs as much time and is never right.
+        `payer` is for whom it is done, such as a client's address.
 
         Raises:
             OverloadedError: too many calls wait, or there is no memory for a hash.
         """
         against = self._nobodys if encoded is None else encoded
-        return await self._run(lambda: self._verify(against, password))
+        return await self._run(lambda: self._verify(against, password), payer)
 
     def needs_rehash(self, encoded: str) -> bool:
         """Return whether the hash was made with other parameters than today's."""
@@ -133,22 +139,16 @@ class Argon2Hasher:
 
     async def close(self) -> None:
         """Finish what the threads have begun, refuse who waits, and end the threads."""
-        self._is_closed = True
+        self._turns.close()
         await asyncio.to_thread(self._pool.shutdown)
 
-    async def _run(self, work: Callable[[], Result]) -> Result:
-        if self._waiting >= self._most_waiting and self._free.locked():
-            raise OverloadedError("too many passwords wait to be checked", retry_after_s=1)
-        self._waiting += 1
-        try:
-            await self._free.acquire()
-        finally:
-            self._waiting -= 1
-        if self._is_closed:
-            self._free.release()
+    async def _run(self, work: Callable[[], Result], payer: str) -> Result:
+        await self._turns.take(payer)
+        if self._turns.is_closed:
+            self._turns.give_back()
             raise OverloadedError("the server is stopping", retry_after_s=1)
         running = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        running.add_done_callback(lambda _: self._free.release())
+        running.add_done_callback(lambda _: self._turns.give_back())
         # A thread cannot be stopped: its place is free when it is done, not when nobody waits.
         return await asyncio.shield(running)
 

@@ -9,6 +9,7 @@ because a decoded object no longer shows it.
 import json
 import math
 from dataclasses import dataclass
+from typing import Final, final
 
 from thingstead.kernel.errors import InvalidBodyError
 
@@ -22,6 +23,35 @@ class JSONLimits:
 
     max_depth: int = 32
     max_members: int = 1_000
+
+
+@final
+class JSONText:
+    """A JSON value that was stored as checked text; whoever needs its members decodes it.
+
+    As objects of Python it would take up to thirty times the room of its text, and most of
+    them are only passed on.
+    """
+
+    # No dataclass: an encoder that does not know it must fail, not write out its members.
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text: Final = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, JSONText) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"JSONText of {len(self.text)} bytes"
+
+    def decoded(self) -> object:
+        """Return the value, made anew at each call."""
+        value: object = json.loads(self.text)
+        return value
 
 
 def compact_size(value: object) -> int:

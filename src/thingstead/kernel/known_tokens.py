@@ -2,16 +2,17 @@
 
 Stands on every request, of things and of users alike. The memory is bounded and holds
 successes only: what somebody creates is in force at once. Failed look-ups cost their sender
-budget, successes cost nothing.
+budget (`guesses.py`), successes cost nothing.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from thingstead.kernel.budget import Budgets, Rate, TokenBucket
+from thingstead.kernel.budget import Rate
 from thingstead.kernel.clock import Clock
-from thingstead.kernel.errors import ThingsteadError, TooManyRequestsError
+from thingstead.kernel.errors import ThingsteadError
+from thingstead.kernel.guesses import Guesses
 
 Holder = TypeVar("Holder")
 
@@ -40,15 +41,13 @@ class KnownTokens(Generic[Holder]):
     """Remembers whose tokens they are; `what` names them in refusals, in the plural."""
 
     def __init__(self, what: str, clock: Clock, limits: TokenLimits) -> None:
-        self._what = what
         self._clock = clock
         self._limits = limits
         self._known: dict[str, tuple[Holder, float]] = {}
         self._tokens_of: dict[str, set[str]] = {}
         self._subjects: dict[str, str] = {}
         self._generation = 0
-        self._bad: Budgets[str] = Budgets(limits.bad)
-        self._spare = TokenBucket(limits.spare, clock.monotonic())
+        self._guesses = Guesses(what, clock, bad=limits.bad, spare=limits.spare)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -77,14 +76,8 @@ class KnownTokens(Generic[Holder]):
             ThingsteadError: `refusal`, when nobody has this token.
             TooManyRequestsError: too many unknown tokens came from this address.
         """
-        found = None
         generation = self._generation
-        if look_up is not None and self._may_look_up(address):
-            found = await look_up()
-        if found is None:
-            if address is not None:
-                self._pay(address)
-            raise refusal
+        found = await self._guesses.find(look_up, address=address, refusal=refusal)
         # What was looked up before a change must not be remembered after it.
         if generation == self._generation:
             self._remember(token, found)
@@ -122,19 +115,3 @@ class KnownTokens(Generic[Holder]):
         tokens.discard(token)
         if not tokens:
             del self._tokens_of[subject]
-
-    def _may_look_up(self, address: str | None) -> bool:
-        now = self._clock.monotonic()
-        if address is None or self._bad.wait(address, now) <= 0:
-            return True
-        return self._spare.take(self._limits.spare, now) <= 0
-
-    def _pay(self, address: str) -> None:
-        now = self._clock.monotonic()
-        wait = self._bad.take(address, now)
-        if wait > 0:
-            per_minute = round(self._bad.rate.per_second * 60)
-            raise TooManyRequestsError(
-                f"at most {per_minute} {self._what} in a minute from one address",
-                retry_after_s=int(wait) + 1,
-            )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from thingstead.features.values.model import Reading
 from thingstead.kernel.ids import ThingId
-from thingstead.kernel.json_values import compact_size
+from thingstead.kernel.json_values import JSONText
 
 Question = tuple[tuple[int, ...], str, int]
 """What is read of a thing: the epochs that may be seen, the key, and the limit."""
@@ -76,11 +76,6 @@ class NewestCache:
             for slot in slots.values():
                 self._bytes -= slot.weight
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._slots.clear()
-        self._bytes = 0
-
 
 def weight_of(reading: Reading) -> int:
     """Return about how many bytes a reading takes, with its encoded text."""
@@ -89,7 +84,7 @@ def weight_of(reading: Reading) -> int:
         if isinstance(value, str):
             # Once as a text of up to four bytes a character, and once encoded.
             weight += 4 * len(value)
-        elif isinstance(value, (dict, list)):
-            # Objects take far more room than their JSON: some 60 bytes for a member of 5.
-            weight += 12 * compact_size(value)
+        elif isinstance(value, JSONText):
+            # Once as it is stored, and once in the encoded text.
+            weight += 2 * len(value.text)
     return weight

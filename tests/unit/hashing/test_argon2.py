@@ -140,6 +140,22 @@ async def test_a_call_is_taken_again_when_the_crowd_is_gone():
     await hasher.close()
 
 
+async def test_one_payer_with_many_calls_keeps_nobody_else_out():
+    hasher = Argon2Hasher(**CHEAP, threads=1, waiting=2)
+    gate = hold(hasher, 1)
+    calls = [asyncio.create_task(hasher.hash("x", payer="a")) for _ in range(3)]
+    await everybody_waits()
+
+    other = asyncio.create_task(hasher.verify(None, "x", payer="b"))
+    await everybody_waits()
+    gate.set()
+
+    assert await other is False
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [isinstance(answer, OverloadedError) for answer in answers] == [False, False, True]
+    await hasher.close()
+
+
 async def test_a_caller_that_is_cancelled_while_waiting_gives_its_place_to_another():
     hasher = Argon2Hasher(**CHEAP, threads=1, waiting=1)
     gate = hold(hasher, 1)

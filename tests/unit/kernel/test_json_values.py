@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thingstead.kernel.errors import InvalidBodyError
-from thingstead.kernel.json_values import JSONLimits, check_json, compact_size, is_larger_than
+from thingstead.kernel.json_values import (
+    JSONLimits,
+    JSONText,
+    check_json,
+    compact_size,
+    is_larger_than,
+)
 
 LIMITS = JSONLimits()
 JSON = st.recursive(
@@ -163,3 +169,23 @@ def test_a_text_may_fill_the_limit_to_the_byte(character):
 
     assert not is_larger_than(text, size)
     assert is_larger_than(text, size - 1)
+
+
+def test_a_stored_text_gives_its_value_when_asked():
+    assert JSONText(b'{"a":[1,1.0,true]}').decoded() == {"a": [1, 1.0, True]}
+
+
+def test_stored_texts_are_equal_by_their_text():
+    assert JSONText(b"[1]") == JSONText(b"[1]")
+    assert JSONText(b"[1]") != JSONText(b"[1.0]")
+    assert JSONText(b"[1]") != b"[1]"
+    assert len({JSONText(b"[1]"), JSONText(b"[1]"), JSONText(b"[]")}) == 2
+
+
+def test_a_stored_text_is_not_shown_in_logs():
+    assert "secret" not in repr(JSONText(b'["secret"]'))
+
+
+def test_a_stored_text_is_nothing_that_an_encoder_takes_for_something_else():
+    with pytest.raises(TypeError):
+        json.dumps(JSONText(b"[1]"))

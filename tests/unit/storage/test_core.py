@@ -18,7 +18,7 @@ from thingstead.kernel.errors import OverloadedError, StorageFullError, StoreUna
 from thingstead.kernel.ids import ThingId, digest
 from thingstead.storage.sql.changes import announce
 from thingstead.storage.sqlite import core as core_module
-from thingstead.storage.sqlite.changes import SQLiteChangeSignal
+from thingstead.storage.sqlite.changes import MOST_AT_ONCE, SQLiteChangeSignal
 from thingstead.storage.sqlite.core import SQLiteDatabase, open_core
 from thingstead.storage.sqlite.failures import DatabaseUnusableError, translated_errors
 from thingstead.storage.sqlite.opening import prepare_file
@@ -379,9 +379,11 @@ async def announce_many(database, number):
 
 
 async def test_as_many_announcements_as_are_read_at_once_are_told(core, database):
-    await announce_many(database, 1_000)
+    await announce_many(database, MOST_AT_ONCE)
 
-    assert core.change_signal.changes() == [Change(Kind.USER, str(one)) for one in range(1_000)]
+    told = core.change_signal.changes()
+
+    assert told == [Change(Kind.USER, str(one)) for one in range(MOST_AT_ONCE)]
 
 
 @pytest.mark.parametrize("announced_before", [0, 5])
@@ -389,7 +391,7 @@ async def test_of_too_many_announcements_nobody_is_told_each(core, database, ann
     if announced_before:
         await announce_many(database, announced_before)
         core.change_signal.changes()
-    await announce_many(database, 1_001)
+    await announce_many(database, MOST_AT_ONCE + 1)
 
     told = core.change_signal.changes()
 
@@ -398,7 +400,7 @@ async def test_of_too_many_announcements_nobody_is_told_each(core, database, ann
 
 
 async def test_what_comes_after_too_many_announcements_is_told(core, database):
-    await announce_many(database, 1_001)
+    await announce_many(database, MOST_AT_ONCE + 1)
     core.change_signal.changes()
 
     await announce_many(database, 1)
@@ -408,11 +410,11 @@ async def test_what_comes_after_too_many_announcements_is_told(core, database):
 
 async def test_the_list_of_announcements_is_kept_short(core, database, path):
     for _ in range(3):
-        await announce_many(database, 5_000)
+        await announce_many(database, 8_000)
 
     with closing(sqlite3.connect(path)) as connection:
         kept = connection.execute("SELECT count(*), max(id) FROM change").fetchone()
-    assert kept == (10_000, 15_000)
+    assert kept == (20_000, 24_000)
 
 
 async def test_announcements_that_were_trimmed_are_not_told_as_none(core, database, path):
@@ -440,6 +442,9 @@ async def test_an_announcement_of_an_unknown_kind_may_concern_anything(core, dat
         await connection.execute(text("INSERT INTO change (kind, subject) VALUES ('new', 'x')"))
 
     assert core.change_signal.changes() is None
+    assert core.change_signal.changes() == ()
+    await announce_many(database, 1)
+    assert core.change_signal.changes() == [Change(Kind.USER, "0")]
 
 
 async def test_an_announcement_that_was_undone_leaves_no_gap(core, database):

@@ -302,3 +302,22 @@ def test_the_lock_is_free_again_after_an_error(tmp_path):
 
     with migration_lock(tmp_path, timeout_s=0):
         pass
+
+
+def test_grants_of_an_earlier_version_are_kept_and_found_by_their_place(tmp_path):
+    path = tmp_path / "core.db"
+    make_old_file(path, "core", "0003")
+    entry = ("grant", "thing", "door", 1)
+    with connect(path) as connection:
+        connection.execute("INSERT INTO grant_entry VALUES (?, ?, ?, ?)", entry)
+
+    prepare_file(path, "core")
+
+    with connect(path) as connection:
+        assert connection.execute("SELECT * FROM grant_entry").fetchall() == [entry]
+        found = "SELECT * FROM grant_entry WHERE thing_id = 'thing' AND resource = 'door'"
+        ((*_, step),) = connection.execute(f"EXPLAIN QUERY PLAN {found}")
+        assert "ix_grant_entry_by_place (thing_id=? AND resource=?)" in step
+        indexes = connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")
+        assert ("ix_grant_entry_by_thing",) not in indexes.fetchall()
+        assert connection.execute("SELECT count(*) FROM purge_user").fetchone() == (0,)

@@ -16,7 +16,9 @@ from thingstead.features.users.model import (
     LinkPurpose,
     MailLink,
     NewSession,
+    Proof,
     Session,
+    SessionUse,
     User,
 )
 from thingstead.kernel.ids import (
@@ -68,6 +70,9 @@ CALLS = {
     "done": lambda core: core.purge_list.done(ThingId("one")),
     "pending_epochs": lambda core: core.purge_list.pending_epochs(500),
     "epoch_done": lambda core: core.purge_list.epoch_done(ThingId("one"), 0),
+    "pending_users": lambda core: core.purge_list.pending_users(500),
+    "delete_objects": lambda core: core.purge_list.delete_objects(UserId("ada"), limit=500),
+    "user_done": lambda core: core.purge_list.user_done(UserId("ada")),
     "app": lambda core: core.apps.app("home"),
     "apps": lambda core: core.apps.apps(after=AppId("a"), limit=500),
     "replace_app": lambda core: core.apps.replace_app(HOME),
@@ -77,19 +82,19 @@ CALLS = {
     "account": lambda core: core.accounts.account("home", "ada@example.org"),
     "account_of": lambda core: core.accounts.account_of("ada"),
     "set_password": lambda core: core.accounts.set_password(
-        "ada", "new", keep="kept", letter=letter("p"), at_ms=1
+        "ada", "new", keep="first of ada", voids_resets=True, letter=letter("p"), at_ms=1
     ),
     "rehash": lambda core: core.accounts.rehash("ada", old="hash", new="new"),
-    "delete_user": lambda core: core.accounts.delete_user("ada", at_ms=1),
+    "delete_user": lambda core: core.accounts.delete_user(
+        "ada", at_ms=1, proof=Proof("first of ada", "hash")
+    ),
     "delete_user of the receiver": lambda core: core.accounts.delete_user("bob", at_ms=1),
     "session": lambda core: core.sessions.session(digest("s"), at_ms=1),
     "add_session": lambda core: core.sessions.add_session(session("ada", "s"), max_sessions=1),
     "sessions": lambda core: core.sessions.sessions("ada", at_ms=1),
     "end_session": lambda core: core.sessions.end_session("ada", "first of ada"),
     "end_other_sessions": lambda core: core.sessions.end_other_sessions("ada", "kept"),
-    "note_seen": lambda core: core.sessions.note_seen(
-        "first of ada", seen_at_ms=1, expires_at_ms=2
-    ),
+    "note_seen": lambda core: core.sessions.note_seen([SessionUse("first of ada", 1, 2)]),
     "delete_expired": lambda core: core.sessions.delete_expired(at_ms=1, limit=500),
     "add_mail_link": lambda core: core.mail_links.add_mail_link(
         mail_link("ada", "m"), letter("m"), at_ms=1
@@ -119,9 +124,10 @@ CALLS = {
         at_ms=1, limit=500
     ),
     "add_grant": lambda core: core.grants.add_grant(
-        grant("new"), digest("new"), letter("new"), max_grants=9
+        grant("new"), digest("new"), letter("new"), max_grants=9, max_entries=9
     ),
     "given": lambda core: core.grants.given("ada", at_ms=1),
+    "given to one address": lambda core: core.grants.given("ada", at_ms=1, email="bob@example.org"),
     "received": lambda core: core.grants.received("bob", at_ms=1),
     "grant_of_link": lambda core: core.grants.grant_of_link(digest("waiting"), at_ms=1),
     "accept_by_link": lambda core: core.grants.accept_by_link(digest("waiting"), at_ms=1),
@@ -202,7 +208,9 @@ async def core(tmp_path):
     await core.user_settings.merge_settings("ada", {"a": 1}, max_bytes=99, max_members=9)
     await core.links.link("ada", ThingId("one"), at_ms=1, max_things=9)
     for name in ("accepted", "waiting"):
-        await core.grants.add_grant(grant(name), digest(name), letter(name), max_grants=9)
+        await core.grants.add_grant(
+            grant(name), digest(name), letter(name), max_grants=9, max_entries=9
+        )
     await core.grants.accept("bob", "accepted", at_ms=1)
     yield core
     await core.close()
@@ -247,6 +255,8 @@ async def test_every_statement_finds_its_rows_by_an_index(core, statements, tmp_
         ("replace_token", "ix_thing_token_by_thing"),
         ("pending", "ix_purge_oldest"),
         ("pending_epochs", "ix_purge_epoch_oldest"),
+        ("pending_users", "ix_purge_user_oldest"),
+        ("revoke", "ix_grant_entry_by_place"),
         ("sessions", "ix_session_by_user"),
         ("delete_expired", "ix_session_expiring"),
         ("delete_expired", "ix_mail_link_expiring"),
@@ -260,7 +270,7 @@ async def test_every_statement_finds_its_rows_by_an_index(core, statements, tmp_
         ("delete_expired_link_ids", "ix_link_offer_expiring"),
         ("given", "ix_user_grant_by_giver"),
         ("reach", "ix_user_grant_by_address"),
-        ("unlink", "ix_grant_entry_by_thing"),
+        ("unlink", "ix_grant_entry_by_place"),
         ("due", "ix_letter_due"),
         ("letters", "ix_letter_written"),
     ],

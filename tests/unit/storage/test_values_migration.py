@@ -8,6 +8,7 @@ import pytest
 from contract.value_stores import OTHER_THING, THING, timed, value, write
 from doubles.old_files import make_old_file
 from doubles.value_rig import on_writer, opened
+from doubles.values import decoded
 from thingstead.features.values.model import DocumentChange, Window, Write
 from thingstead.storage.sqlite.opening import prepare_file
 
@@ -47,7 +48,8 @@ def path(tmp_path):
 
 
 async def values_of(store, key, thing=THING):
-    return (await store.newest(thing, (0,), key, ALL)).rows
+    rows = (await store.newest(thing, (0,), key, ALL)).rows
+    return [(decoded(read), *others) for read, *others in rows]
 
 
 async def test_everything_is_there_after_the_upgrade_in_epoch_0(path):

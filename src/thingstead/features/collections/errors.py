@@ -18,7 +18,10 @@ class InvalidObjectError(ThingsteadError):
     category = Category.INVALID
     code = "invalid-object"
     message = "Invalid object"
-    advice = "Send one JSON object; `_id` has 1 to 128 letters, digits, _ . : @ or hyphens."
+    advice = (
+        "Send one JSON object; `_id` has 1 to 128 letters, digits, _ . : @ or hyphens,"
+        " and is neither . nor .. ."
+    )
 
 
 class InvalidFilterError(ThingsteadError):

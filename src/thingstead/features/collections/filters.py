@@ -7,6 +7,9 @@ from thingstead.features.collections.errors import InvalidFilterError
 from thingstead.features.collections.model import MAX_FILTER_MEMBERS, StoredObject
 from thingstead.features.collections.texts import compact
 
+# `repr` of floats: "float_repr_style" in CPython's documentation of `sys`.
+_FIRST_WITH_EXPONENT = 10**16
+
 
 class Filter:
     """Members of the top level and the values that they must have."""
@@ -17,7 +20,7 @@ class Filter:
             raise InvalidFilterError(f"where: at most {MAX_FILTER_MEMBERS} members")
         self._where = dict(where)
         # Stored texts were encoded as these are. Looking for them first spares decoding
-        # most objects that do not match, which a large collection would cost the event loop.
+        # most objects that do not match.
         self._traces = [_trace(name, value) for name, value in self._where.items()]
 
     def matches(self, stored: StoredObject) -> bool:
@@ -50,5 +53,18 @@ def _trace(name: str, value: object) -> str:
     """Return what the text of every object with this member contains."""
     if value is None or isinstance(value, (bool, str)):
         return f"{compact(name)}:{compact(value)}"
-    # A number may be written in more than one way, and so may what holds numbers.
+    if isinstance(value, (int, float)):
+        return f"{compact(name)}:{_digits(value)}"
+    # What holds numbers may be written in more than one way.
     return f"{compact(name)}:"
+
+
+def _digits(value: float) -> str:
+    """Return what every stored number that is equal begins with; nothing when that is unknown.
+
+    1 is equal to the float that is stored as 1.0, but from 1e16 on floats have an exponent,
+    and of the two zeros one has a sign.
+    """
+    if value % 1:
+        return compact(value)
+    return str(int(value)) if 0 < abs(value) < _FIRST_WITH_EXPONENT else ""

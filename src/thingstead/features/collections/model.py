@@ -7,7 +7,8 @@ from enum import StrEnum
 from thingstead.kernel.ids import UserId
 
 COLLECTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-OBJECT_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")
+# A dot alone, or two, in a path is no name but a step (RFC 3986, 5.2.4).
+OBJECT_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.:@-]{1,128}")
 MAX_FILTER_MEMBERS = 10
 _EVENT_BYTES = 200  # an event without its object: names, id and the queue's own
 
@@ -27,6 +28,14 @@ class StoredObject:
 
     id: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPage:
+    """Part of a collection; `last` is the id looked at last, None when there was no object left."""
+
+    objects: list[StoredObject]
+    last: str | None
 
 
 class Action(StrEnum):

@@ -7,6 +7,7 @@ from typing import Protocol
 from thingstead.features.collections.model import (
     CollectionLimits,
     ObjectChange,
+    ObjectPage,
     Place,
     StoredObject,
 )
@@ -15,6 +16,10 @@ from thingstead.kernel.ids import UserId
 ObjectsCommitted = Callable[[Sequence[ObjectChange]], None]
 """Called on the event loop after each durable commit, before any of its futures resolves,
 with all changes of that commit in commit order."""
+
+
+Choice = Callable[[StoredObject], bool]
+"""Whether an object belongs to an answer; called in the store's thread, so it shares nothing."""
 
 
 class ObjectStore(Protocol):
@@ -30,6 +35,7 @@ class ObjectStore(Protocol):
         """Add an object.
 
         Raises (from the future):
+            InvalidSessionError: the user has been deleted meanwhile.
             ObjectExistsError: the id is taken; this comes before any quota, so that whoever
                 sends a request again learns that the first one was stored.
             TooManyObjectsError, CollectionFullError, TooManyCollectionsError: a quota is met.
@@ -51,6 +57,7 @@ class ObjectStore(Protocol):
         becomes is `texts.merged_text`; a merge that lets it shrink meets no quota.
 
         Raises (from the future):
+            InvalidSessionError: the user has been deleted meanwhile.
             ObjectNotFoundError, ObjectChangedError, ObjectTooLargeError, CollectionFullError.
             InvalidBodyError: it would have too many members.
         """
@@ -69,11 +76,19 @@ class ObjectStore(Protocol):
         ...
 
     def page(
-        self, user_id: UserId, collection: str, *, below: str | None, limit: int, max_bytes: int
-    ) -> "Future[list[StoredObject]]":
+        self,
+        user_id: UserId,
+        collection: str,
+        *,
+        below: str | None,
+        limit: int,
+        max_bytes: int,
+        chosen: Choice | None = None,
+    ) -> "Future[ObjectPage]":
         """Return objects descending by id (by code point), those below an id only.
 
-        At most `limit`, and no further one once `max_bytes` of text are passed.
+        Looks at `limit` at most, and at no further one once `max_bytes` of text are passed;
+        of those it looked at, the ones `chosen` are returned, without it all.
         """
         ...
 

@@ -4,7 +4,8 @@ Every call names the user first, and storage is never asked without. A change is
 after its durable commit; those who listen to the collection hear of it before that answer.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from thingstead.features.collections.errors import (
     InvalidCollectionError,
@@ -32,8 +33,14 @@ from thingstead.kernel.ids import IdSource, UserId
 from thingstead.kernel.json_values import is_larger_than
 
 _PAGE_OBJECTS = 500
-# Decoding this much for a filter holds the event loop for some milliseconds.
-_PAGE_BYTES = 256 * 1024
+# What fits into the first page goes out in one piece. The others are smaller, because many
+# lists at once would hold the event loop for long otherwise.
+_FIRST_PAGE_BYTES = 256 * 1024
+_PAGE_BYTES = 64 * 1024
+# Decoding this much takes the store's thread a third of a millisecond; then others' look-ups
+# have their turn.
+_SLICE_BYTES = 32 * 1024
+_SLICES_AT_A_TIME = 4
 
 
 class Collections:
@@ -53,6 +60,8 @@ class Collections:
         self._ids = ids
         self._clock = clock
         self._limits = limits
+        # First come first served, slice by slice: who filters much waits for who filters little.
+        self._slices = asyncio.Semaphore(_SLICES_AT_A_TIME)
         store.on_commit(self._announce)
 
     async def create(self, user_id: UserId, collection: str, value: object) -> StoredObject:
@@ -131,7 +140,7 @@ class Collections:
         where: Mapping[str, object] | None = None,
         after: str | None = None,
         limit: int | None = None,
-    ) -> AsyncIterator[list[StoredObject]]:
+    ) -> AsyncGenerator[list[StoredObject], None]:
         """Return pages of the objects that match `where`, descending by id; none is empty.
 
         Those after the id `after` only, that is smaller ones, and at most `limit` matching
@@ -145,34 +154,64 @@ class Collections:
         _check_collection(collection)
         if after is not None and not OBJECT_ID.fullmatch(after):
             raise InvalidFilterError("after: is no object's id")
-        return self._pages(user_id, collection, Filter(where) if where else None, after, limit)
+        if where:
+            return self._matching(user_id, collection, Filter(where), after, limit)
+        return self._pages(user_id, collection, after, limit)
 
     async def names(self, user_id: UserId) -> list[str]:
         """Return the names of the user's collections that hold objects, in alphabetical order."""
         return await self._store.collections(user_id)
 
     async def _pages(
+        self, user_id: UserId, collection: str, below: str | None, limit: int | None
+    ) -> AsyncGenerator[list[StoredObject], None]:
+        max_bytes = _FIRST_PAGE_BYTES
+        while limit is None or limit > 0:
+            most = _PAGE_OBJECTS if limit is None else min(limit, _PAGE_OBJECTS)
+            page = await self._store.page(
+                user_id, collection, below=below, limit=most, max_bytes=max_bytes
+            )
+            if page.last is None:
+                return
+            yield page.objects
+            below, max_bytes = page.last, _PAGE_BYTES
+            if limit is not None:
+                limit -= len(page.objects)
+
+    async def _matching(
         self,
         user_id: UserId,
         collection: str,
-        chosen: Filter | None,
+        chosen: Filter,
         below: str | None,
         limit: int | None,
-    ) -> AsyncIterator[list[StoredObject]]:
+    ) -> AsyncGenerator[list[StoredObject], None]:
+        """Gather pages from the slices, of which most may hold nothing that matches."""
+        page: list[StoredObject] = []
+        size, max_bytes = 0, _FIRST_PAGE_BYTES
         while limit is None or limit > 0:
-            # How many a filter has to look at for one that matches is not known.
-            most = _PAGE_OBJECTS if chosen or limit is None else min(limit, _PAGE_OBJECTS)
-            page = await self._store.page(
-                user_id, collection, below=below, limit=most, max_bytes=_PAGE_BYTES
-            )
-            if not page:
-                return
-            matching = page if chosen is None else list(filter(chosen.matches, page))[:limit]
-            if matching:
-                yield matching
-            below = page[-1].id
+            async with self._slices:
+                looked_at = await self._store.page(
+                    user_id,
+                    collection,
+                    below=below,
+                    limit=_PAGE_OBJECTS,
+                    max_bytes=_SLICE_BYTES,
+                    chosen=chosen.matches,
+                )
+            if looked_at.last is None:
+                break
+            below = looked_at.last
+            found = looked_at.objects[:limit]
             if limit is not None:
-                limit -= len(matching)
+                limit -= len(found)
+            page += found
+            size += sum(len(stored.text) for stored in found)
+            if size >= max_bytes or len(page) >= _PAGE_OBJECTS:
+                yield page
+                page, size, max_bytes = [], 0, _PAGE_BYTES
+        if page:
+            yield page
 
     def _announce(self, changes: Sequence[ObjectChange]) -> None:
         for change in changes:
@@ -208,5 +247,5 @@ def _own_id(members: Mapping[str, object]) -> str:
     if not isinstance(own, str):
         raise InvalidObjectError("_id: must be a text or a whole number")
     if not OBJECT_ID.fullmatch(own):
-        raise InvalidObjectError("_id: 1 to 128 letters, digits or _ . : @ -")
+        raise InvalidObjectError("_id: 1 to 128 letters, digits or _ . : @ -, and neither . nor ..")
     return own

@@ -32,6 +32,8 @@ class ByLinkId(StrEnum):
     WAITING = "waiting"
     """For the other side, or for ever: more than one user, or thing, presented it."""
     TOO_MANY = "too many"
+    TOO_MANY_THINGS = "too many things"
+    """Both sides met, but the user owns as many things as they may; both go on waiting."""
     NOT_ALLOWED = "not allowed"
     """The thing's product takes no link ids."""
 

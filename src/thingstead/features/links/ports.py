@@ -59,8 +59,7 @@ class LinkIdStore(Protocol):
     ) -> LinkIdResult:
         """Note that the user presents the id, and link if the thing did; once is like twice.
 
-        `TOO_MANY`: `max_pending` of the user's ids wait already, and this one is not noted; or
-        it met its thing, but the user owns `max_things`, and both sides go on waiting.
+        `TOO_MANY`: `max_pending` of the user's ids wait already, and this one is not noted.
         """
         ...
 
@@ -75,8 +74,7 @@ class LinkIdStore(Protocol):
     ) -> LinkIdResult:
         """Note that the thing presents the id, and link if a user did; once is like twice.
 
-        `TOO_MANY`: ten of the thing's ids wait already, and this one is not noted; or it met
-        its user, who owns `max_things`, and both sides go on waiting.
+        `TOO_MANY`: ten of the thing's ids wait already, and this one is not noted.
         """
         ...
 

@@ -42,8 +42,8 @@ class LinkLimits:
 
     things_per_user: int = 1_000
     failed_tries: Rate = field(default=Rate(per_second=10 / 3_600, burst=10))
-    # Each link may begin an epoch, and what is read over many epochs is read slowly.
-    links_of_thing: Rate = field(default=Rate(per_second=20 / 3_600, burst=20))
+    # Each unlink begins an epoch, and what is read over many epochs is read slowly.
+    unlinks_of_thing: Rate = field(default=Rate(per_second=20 / 3_600, burst=20))
     pending_link_ids: int = 10
     link_id_hours: int = 24
 
@@ -68,7 +68,7 @@ class Links:
         self._clock = clock
         self._limits = limits
         self._tries: Budgets[UserId] = Budgets(limits.failed_tries)
-        self._links_of: Budgets[ThingId] = Budgets(limits.links_of_thing)
+        self._unlinks: Budgets[ThingId] = Budgets(limits.unlinks_of_thing)
 
     async def linked(self, caller: Caller) -> list[LinkedThing]:
         """Return the caller's own things ascending by id."""
@@ -117,8 +117,8 @@ class Links:
 
         Raises:
             InvalidLinkError: it is shorter or longer than a link id, or not printable.
-            TooManyLinkIdsError: as many of the caller's link ids wait as may, or the caller
-                owns as many things as they may.
+            TooManyLinkIdsError: as many of the caller's link ids wait as may.
+            TooManyThingsError: it met its thing, but the caller owns as many as they may.
         """
         now = self._clock.now_ms()
         result = await self._link_ids.claim(
@@ -138,8 +138,8 @@ class Links:
         Raises:
             InvalidLinkError: it is shorter or longer than a link id, or not printable.
             LinkIdNotAllowedError: the thing's product takes no link ids.
-            TooManyLinkIdsError: as many of the thing's link ids wait as may, or who waits for
-                it owns as many things as they may.
+            TooManyLinkIdsError: as many of the thing's link ids wait as may.
+            TooManyThingsError: it met its user, who owns as many things as they may.
         """
         now = self._clock.now_ms()
         result = await self._link_ids.offer(
@@ -158,6 +158,7 @@ class Links:
 
         Raises:
             ThingNotFoundError: the caller owns no such thing.
+            TooManyRequestsError: the thing was unlinked too often lately.
         """
         thing_id = ThingId(text)
         if not await self._unlinked(caller, thing_id):
@@ -210,17 +211,9 @@ class Links:
 
     async def _link(self, user_id: UserId, thing_id: ThingId) -> ThingId:
         most = self._limits.things_per_user
-        wait = self._links_of.take(thing_id, self._clock.monotonic())
-        if wait > 0:
-            per_hour = round(self._links_of.rate.per_second * 3_600)
-            raise TooManyRequestsError(
-                f"a thing may be linked {per_hour} times in an hour", retry_after_s=int(wait) + 1
-            )
         outcome = await self._store.link(
             user_id, thing_id, at_ms=self._clock.now_ms(), max_things=most
         )
-        if outcome is not LinkOutcome.LINKED:
-            self._links_of.give_back(thing_id)
         if outcome is LinkOutcome.NOT_FREE:
             raise ThingNotFoundError
         if outcome is LinkOutcome.TOO_MANY:
@@ -228,10 +221,23 @@ class Links:
         self._changes.look_now()
         return thing_id
 
+    async def _is_theirs(self, user_id: UserId, thing_id: ThingId) -> bool:
+        return any(own.thing.id == thing_id for own in await self._store.linked(user_id))
+
     async def _unlinked(self, caller: Caller, thing_id: ThingId) -> bool:
-        return is_token_shaped(thing_id) and await self._store.unlink(
-            caller.user.id, thing_id, at_ms=self._clock.now_ms()
-        )
+        if not is_token_shaped(thing_id):
+            return False
+        wait = self._unlinks.wait(thing_id, self._clock.monotonic())
+        # Only its owner is told of the limit: for everybody else the thing is unknown.
+        if wait > 0 and await self._is_theirs(caller.user.id, thing_id):
+            per_hour = round(self._unlinks.rate.per_second * 3_600)
+            raise TooManyRequestsError(
+                f"a thing may be unlinked {per_hour} times in an hour", retry_after_s=int(wait) + 1
+            )
+        is_unlinked = await self._store.unlink(caller.user.id, thing_id, at_ms=self._clock.now_ms())
+        if is_unlinked:
+            self._unlinks.take(thing_id, self._clock.monotonic())
+        return is_unlinked
 
     @contextmanager
     def _trying(self, user_id: UserId) -> Iterator[None]:
@@ -258,12 +264,10 @@ class Links:
         if result.outcome is ByLinkId.NOT_ALLOWED:
             raise LinkIdNotAllowedError
         if result.outcome is ByLinkId.TOO_MANY:
-            # The store does not say which of the two it was.
-            raise TooManyLinkIdsError(
-                f"{self._limits.pending_link_ids} may wait at a time, and a user may have"
-                f" {self._limits.things_per_user} things"
-            )
-        if result.outcome is ByLinkId.LINKED:
+            raise TooManyLinkIdsError(f"{self._limits.pending_link_ids} may wait at a time")
+        if result.outcome is ByLinkId.TOO_MANY_THINGS:
+            raise TooManyThingsError(f"a user may have {self._limits.things_per_user}")
+        if result.thing_id is not None:
             self._changes.look_now()
         return result
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from thingstead.features.magic.documents import document_tag
 from thingstead.kernel.ids import ThingId
+from thingstead.kernel.json_values import JSONText
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,11 @@ class Described:
         return document_tag(self.document)
 
 
-def public_part(description: object | None) -> object | None:
+Page = list[tuple[ThingId, JSONText | dict[str, object]]]
+"""Some things with their descriptions: as they are stored, or what everybody may see of them."""
+
+
+def public_part(description: object | None) -> dict[str, object] | None:
     """Return what of a description they see who may not read it: the name, or nothing.
 
     Where a thing stands is nobody's business who was only given its values (`security.md` 4,

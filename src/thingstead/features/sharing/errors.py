@@ -52,7 +52,7 @@ class AddressNotConfirmedError(ThingsteadError):
 
 
 class TooManyGrantsError(ThingsteadError):
-    """The user has given as many grants as they may."""
+    """The user has given as many grants, or entries in all their grants, as they may."""
 
     category = Category.FORBIDDEN
     code = "too-many-grants"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from thingstead.features.sharing.model import Entry, Rights
 from thingstead.kernel.ids import ThingId
+from thingstead.kernel.json_values import JSONText
 from thingstead.kernel.names import name_problem
 
 _MOST_LINES = 50
@@ -25,7 +26,7 @@ def named_entries(entries: Sequence[Entry]) -> Sequence[Entry]:
     return entries[:_MOST_LINES]
 
 
-def rights_text(entries: Sequence[Entry], descriptions: Mapping[ThingId, object]) -> str:
+def rights_text(entries: Sequence[Entry], descriptions: Mapping[ThingId, JSONText]) -> str:
     """Return the lines, such as `temperature of Roof: read, pass on`, at most 50 and a count."""
     lines = [_line(entry, descriptions.get(entry.thing_id)) for entry in named_entries(entries)]
     more = len(entries) - len(lines)
@@ -34,13 +35,14 @@ def rights_text(entries: Sequence[Entry], descriptions: Mapping[ThingId, object]
     return "\n".join(lines)
 
 
-def _line(entry: Entry, description: object) -> str:
+def _line(entry: Entry, description: JSONText | None) -> str:
     words = ", ".join(word for right, word in _WORDS.items() if entry.rights & right)
     return f"{entry.resource} of {_name(description) or entry.thing_id}: {words}"
 
 
-def _name(description: object) -> str | None:
-    name = description.get("name") if isinstance(description, dict) else None
+def _name(description: JSONText | None) -> str | None:
+    members = None if description is None else description.decoded()
+    name = members.get("name") if isinstance(members, dict) else None
     if not isinstance(name, str) or not name.isprintable() or name_problem(name) is not None:
         return None
     return name.strip()

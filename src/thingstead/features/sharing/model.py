@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntFlag
+from enum import IntFlag, StrEnum
 
 from thingstead.features.links.model import LinkedThing
 from thingstead.features.things.model import Thing
@@ -59,6 +59,19 @@ class Grant:
     expires_at_ms: int
     accepted_at_ms: int | None
     entries: tuple[Entry, ...]
+
+
+# Anybody can grant to an address, so what waits for it is bounded where it is listed.
+MOST_ENTRIES_RECEIVED = 10_000
+
+
+class GrantOutcome(StrEnum):
+    """What became of an attempt to grant."""
+
+    ADDED = "added"
+    """As far as the giver may pass it on: perhaps nothing of it."""
+    TOO_MANY_GRANTS = "too many grants"
+    TOO_MANY_ENTRIES = "too many entries"
 
 
 @dataclass(frozen=True, slots=True)

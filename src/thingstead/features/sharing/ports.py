@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from thingstead.features.mail.model import SealedLetter
-from thingstead.features.sharing.model import Entry, Grant, Reach
+from thingstead.features.sharing.model import Entry, Grant, GrantOutcome, Reach
 from thingstead.kernel.ids import GrantId, UserId
 
 
@@ -24,24 +24,35 @@ class GrantStore(Protocol):
     """
 
     async def add_grant(
-        self, grant: Grant, link_digest: bytes, letter: SealedLetter, *, max_grants: int
-    ) -> bool:
+        self,
+        grant: Grant,
+        link_digest: bytes,
+        letter: SealedLetter,
+        *,
+        max_grants: int,
+        max_entries: int,
+    ) -> GrantOutcome:
         """Add a waiting grant with its mail.
 
-        Returns False, and adds nothing, when the giver has `max_grants` already. Entries that
-        the giver may not pass on at this moment are left out; without any there is no grant
-        and no mail.
+        Adds nothing when the giver has `max_grants` already, or would have more than
+        `max_entries` entries in all their grants. Entries that the giver may not pass on at
+        this moment are left out; without any there is no grant and no mail.
         """
         ...
 
-    async def given(self, user_id: UserId, *, at_ms: int) -> list[Grant]:
-        """Return what the user granted and has not expired unaccepted, the newest first."""
+    async def given(self, user_id: UserId, *, at_ms: int, email: str | None = None) -> list[Grant]:
+        """Return what the user granted and has not expired unaccepted, the newest first.
+
+        With `email` only what they granted to that address.
+        """
         ...
 
     async def received(self, user_id: UserId, *, at_ms: int) -> list[Grant]:
         """Return what was granted to the user's address and has not expired unaccepted.
 
-        The newest first; nothing as long as the address is not confirmed.
+        The newest first; nothing as long as the address is not confirmed. Of those that wait,
+        as many, from the newest on, as have `MOST_ENTRIES_RECEIVED` entries together with the
+        accepted ones; the others are listed when these are accepted, declined or expired.
         """
         ...
 

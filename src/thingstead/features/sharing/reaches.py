@@ -5,6 +5,7 @@ something announces that it may have changed (`kernel/changes.py`): a link, a gr
 deleted. Nothing here decides; `model.Reach` says what may be done.
 """
 
+import asyncio
 from dataclasses import replace
 
 from thingstead.features.sharing.model import Reach
@@ -34,7 +35,9 @@ class Reaches:
         self._most = kept_things
         self._known: dict[UserId, Reach] = {}
         self._kept = 0
-        self._generation = 0
+        # Look-ups under way, which whoever asks meanwhile waits for; one that was overtaken by
+        # a change is not among them any more.
+        self._loads: dict[UserId, asyncio.Future[Reach | None]] = {}
         # A change that nobody can name comes as None to the listeners of every kind.
         changes.listen(Kind.USER, self._forget)
 
@@ -45,15 +48,38 @@ class Reaches:
         """Return all that the caller may do; the app's own limits are not in it."""
         self._changes.look()
         user_id = caller.user.id
-        known = self._known.get(user_id)
-        if known is not None:
-            return known
-        generation = self._generation
-        reach = self._as_shown(await self._store.reach(user_id))
-        # What was looked up before a change must not be remembered after it.
-        if generation == self._generation:
-            self._remember(user_id, reach)
-        return reach
+        while True:
+            known = self._known.get(user_id)
+            if known is not None:
+                return known
+            load = self._loads.get(user_id)
+            if load is None:
+                return await self._load(user_id)
+            reach = await asyncio.shield(load)
+            if reach is not None:
+                return reach
+            # Who was looking it up is gone; somebody who waited does it now.
+
+    async def _load(self, user_id: UserId) -> Reach:
+        """Look the reach up for everybody who asks for it until it is there."""
+        load = self._loads[user_id] = asyncio.get_running_loop().create_future()
+        try:
+            reach = self._as_shown(await self._store.reach(user_id))
+        except Exception as error:
+            load.set_exception(error)
+            load.exception()  # Perhaps nobody waits for it.
+            raise
+        else:
+            # What was looked up before a change must not be remembered after it.
+            if self._loads.get(user_id) is load:
+                self._remember(user_id, reach)
+            load.set_result(reach)
+            return reach
+        finally:
+            if self._loads.get(user_id) is load:
+                del self._loads[user_id]
+            if not load.done():
+                load.set_result(None)
 
     def _remember(self, user_id: UserId, reach: Reach) -> None:
         self._drop(user_id)
@@ -71,11 +97,12 @@ class Reaches:
             self._kept -= _size(known)
 
     def _forget(self, user_id: str | None) -> None:
-        self._generation += 1
         if user_id is None:
+            self._loads.clear()
             self._known.clear()
             self._kept = 0
         else:
+            self._loads.pop(UserId(user_id), None)
             self._drop(UserId(user_id))
 
     def _as_shown(self, reach: Reach) -> Reach:

@@ -10,7 +10,7 @@ from contextlib import aclosing
 
 from thingstead.features.magic.documents import document_tag
 from thingstead.features.magic.service import DESCRIPTION, Magic
-from thingstead.features.sharing.descriptions import Described, public_part
+from thingstead.features.sharing.descriptions import Described, Page, public_part
 from thingstead.features.sharing.errors import RightMissingError, TooManyResourcesError
 from thingstead.features.sharing.following import Following, following_of
 from thingstead.features.sharing.model import Reach, Rights, right_names
@@ -32,12 +32,15 @@ from thingstead.features.values.model import (
 from thingstead.features.values.ports import ValueArchive
 from thingstead.features.values.service import Values
 from thingstead.kernel.ids import ThingId
+from thingstead.kernel.json_values import JSONText
 
 Roles = dict[str, dict[ThingId, Rights]]
 """What a user may do, by resource and thing."""
 
 _THINGS_AT_ONCE = 100
 _MOST_LISTED = 100_000
+DESCRIPTIONS_A_PAGE = 200
+DESCRIPTION_BYTES_A_PAGE = 256 * 1024
 
 
 class UserResources:
@@ -89,6 +92,8 @@ class UserResources:
     async def resources(self, caller: Caller) -> list[tuple[str, list[ThingId]]]:
         """Return all resources that the caller may read, names ascending, with their things.
 
+        Timelines only: descriptions have calls of their own.
+
         Raises:
             TooManyResourcesError: they are more pairs of resource and thing than are listed.
         """
@@ -97,7 +102,8 @@ class UserResources:
         reach = await self._reaches.of(caller)
         async with aclosing(self._written(reach)) as written:
             async for resource, thing_id in written:
-                if not _rights(caller, reach, thing_id, resource) & Rights.GET:
+                may_read = _rights(caller, reach, thing_id, resource) & Rights.GET
+                if resource == DESCRIPTION or not may_read:
                     continue
                 if left == 0:
                     raise TooManyResourcesError(f"more than {self._listed_entries} of all things")
@@ -201,17 +207,27 @@ class UserResources:
         description = await self._magic.description(thing)
         return Described(thing.id, _public(reach, thing.id, description))
 
-    async def public_descriptions(self, caller: Caller) -> list[tuple[ThingId, object]]:
-        """Return the same of all things of which the caller has any right."""
+    async def public_description_pages(self, caller: Caller) -> AsyncGenerator[Page, None]:
+        """Yield the same of all things of which the caller has any right, as many at once."""
         reach = await self._reaches.of(caller)
-        documents = await self._archive.documents_of(_sources(reach.things()), DESCRIPTION)
-        public = ((thing_id, _public(reach, thing_id, one)) for thing_id, one in documents)
-        return [(thing_id, one) for thing_id, one in public if one is not None]
+        async with aclosing(self._described(reach.things())) as pages:
+            async for page in pages:
+                public = [
+                    (thing_id, _public_text(reach, thing_id, text)) for thing_id, text in page
+                ]
+                if seen := [(thing_id, one) for thing_id, one in public if one is not None]:
+                    yield seen
 
-    async def descriptions(self, caller: Caller) -> list[tuple[ThingId, object]]:
-        """Return the descriptions that the caller may read, of those things that have one."""
-        readable = await self._readable(caller, DESCRIPTION)
-        return await self._archive.documents_of(_sources(readable), DESCRIPTION)
+    async def description_pages(
+        self, caller: Caller
+    ) -> AsyncGenerator[list[tuple[ThingId, JSONText]], None]:
+        """Yield the descriptions that the caller may read, of those things that have one.
+
+        At most `DESCRIPTIONS_A_PAGE` at once, and fewer when they are large.
+        """
+        async with aclosing(self._described(await self._readable(caller, DESCRIPTION))) as pages:
+            async for page in pages:
+                yield page
 
     async def replace_description(
         self, caller: Caller, thing_text: str, document: object, *, etag: str | None
@@ -284,6 +300,21 @@ class UserResources:
                 for key in keys.get(source.thing_id, ()):
                     yield key, source.thing_id
 
+    async def _described(
+        self, things: Sequence[Thing]
+    ) -> AsyncGenerator[list[tuple[ThingId, JSONText]], None]:
+        page: list[tuple[ThingId, JSONText]] = []
+        size = 0
+        for some in self._slices(_sources(things)):
+            for thing_id, text in await self._archive.documents_of(some, DESCRIPTION):
+                page.append((thing_id, text))
+                size += len(text.text)
+                if len(page) == DESCRIPTIONS_A_PAGE or size >= DESCRIPTION_BYTES_A_PAGE:
+                    yield page
+                    page, size = [], 0
+        if page:
+            yield page
+
     async def _has_written(self, sources: Sequence[Source], resource: str) -> bool:
         for some in self._slices(sources):
             for _, keys in await self._archive.keys_of(some):
@@ -305,6 +336,14 @@ def _rights(caller: Caller, reach: Reach, thing_id: ThingId, resource: str) -> R
 def _public(reach: Reach, thing_id: ThingId, description: object | None) -> object | None:
     may_read = reach.rights(thing_id, DESCRIPTION) & Rights.GET
     return description if may_read else public_part(description)
+
+
+def _public_text(
+    reach: Reach, thing_id: ThingId, text: JSONText
+) -> JSONText | dict[str, object] | None:
+    if reach.rights(thing_id, DESCRIPTION) & Rights.GET:
+        return text
+    return public_part(text.decoded())
 
 
 def _sources(things: Sequence[Thing]) -> list[Source]:

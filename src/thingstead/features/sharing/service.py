@@ -20,7 +20,14 @@ from thingstead.features.sharing.errors import (
     TooManyGrantsError,
 )
 from thingstead.features.sharing.letters import named_entries, rights_text
-from thingstead.features.sharing.model import Entry, Grant, Reach, Rights, right_names
+from thingstead.features.sharing.model import (
+    Entry,
+    Grant,
+    GrantOutcome,
+    Reach,
+    Rights,
+    right_names,
+)
 from thingstead.features.sharing.permissions import Wish, wishes_of
 from thingstead.features.sharing.ports import GrantStore
 from thingstead.features.sharing.reaches import Reaches
@@ -35,6 +42,7 @@ from thingstead.kernel.budget import Budgets, Rate
 from thingstead.kernel.changes import Changes
 from thingstead.kernel.clock import Clock
 from thingstead.kernel.errors import TooManyRequestsError
+from thingstead.kernel.guesses import Guesses
 from thingstead.kernel.ids import (
     GrantId,
     IdSource,
@@ -43,6 +51,7 @@ from thingstead.kernel.ids import (
     digest,
     is_token_shaped,
 )
+from thingstead.kernel.json_values import JSONText
 
 _DESCRIPTION = "description"
 _LINK_PATH = "/confirm/grant/"
@@ -55,6 +64,7 @@ class SharingLimits:
 
     entries: int = 1_000
     grants_per_user: int = 1_000
+    entries_per_user: int = 10_000
     mails: Rate = field(default=Rate(per_second=10 / 3_600, burst=10))
     mails_to_address: Rate = field(default=Rate(per_second=3 / 86_400, burst=3))
 
@@ -73,6 +83,7 @@ class Sharing:
         ids: IdSource,
         seal: Seal,
         limits: SharingLimits,
+        guesses: Guesses,
     ) -> None:
         self._store = store
         self._reaches = reaches
@@ -82,6 +93,7 @@ class Sharing:
         self._ids = ids
         self._seal = seal
         self._limits = limits
+        self._guesses = guesses
         self._mails: Budgets[UserId] = Budgets(limits.mails)
         self._mails_to: Budgets[tuple[UserId, str]] = Budgets(limits.mails_to_address)
 
@@ -104,7 +116,7 @@ class Sharing:
         reach = await self._reaches.of(caller)
         for wish in wishes:
             _check_may_grant(caller, reach, wish)
-        before = [grant for grant in await self.given(caller) if grant.email == address]
+        before = await self._given_to(caller, address)
         entries = _not_yet_granted(wishes, before)
         grant = await self._add(caller, address, entries, reach) if entries else None
         is_withdrawn = await self._withdraw(caller.user.id, wishes, before)
@@ -154,28 +166,33 @@ class Sharing:
             raise GrantNotFoundError
         self._changes.look_now()
 
-    async def grant_of_link(self, token: str) -> Grant:
+    async def grant_of_link(self, token: str, *, address: str) -> Grant:
         """Return the waiting grant of a mail's link; changes nothing.
 
         Raises:
             MailLinkNotFoundError: it is unknown, used, or has expired.
+            TooManyRequestsError: too many such links were tried from this address.
         """
-        grant = None
-        if is_token_shaped(token):
-            grant = await self._store.grant_of_link(digest(token), at_ms=self._clock.now_ms())
-        if grant is None:
-            raise MailLinkNotFoundError
-        return grant
 
-    async def accept_by_link(self, token: str) -> Grant:
+        async def look_up() -> Grant | None:
+            return await self._store.grant_of_link(digest(token), at_ms=self._clock.now_ms())
+
+        return await self._guesses.find(
+            look_up if is_token_shaped(token) else None,
+            address=address,
+            refusal=MailLinkNotFoundError,
+        )
+
+    async def accept_by_link(self, token: str, *, address: str) -> Grant:
         """Accept the grant of a mail's link, which works once.
 
         Raises:
             MailLinkNotFoundError: it is unknown, used, or has expired.
+            TooManyRequestsError: too many such links were tried from this address.
         """
-        grant = None
-        if is_token_shaped(token):
-            grant = await self._store.accept_by_link(digest(token), at_ms=self._clock.now_ms())
+        # Only a link that works is worth a turn among those who write.
+        await self.grant_of_link(token, address=address)
+        grant = await self._store.accept_by_link(digest(token), at_ms=self._clock.now_ms())
         if grant is None:
             raise MailLinkNotFoundError
         self._changes.look_now()
@@ -205,11 +222,26 @@ class Sharing:
             "link": _LINK_PATH + token,
         }
         letter = seal_letter(Letter(Occasion.GRANT, address, facts), self._seal, self._ids)
-        most = self._limits.grants_per_user
-        if not await self._store.add_grant(grant, digest(token), letter, max_grants=most):
+        outcome = await self._store.add_grant(
+            grant,
+            digest(token),
+            letter,
+            max_grants=self._limits.grants_per_user,
+            max_entries=self._limits.entries_per_user,
+        )
+        if outcome is not GrantOutcome.ADDED:
             self._give_mail_back(caller.user.id, address)
-            raise TooManyGrantsError(f"a user may give {most}")
+            raise TooManyGrantsError(self._limit_of(outcome))
         return await self._kept(caller, grant)
+
+    def _limit_of(self, outcome: GrantOutcome) -> str:
+        if outcome is GrantOutcome.TOO_MANY_ENTRIES:
+            return f"a user may give {self._limits.entries_per_user} entries in all their grants"
+        return f"a user may give {self._limits.grants_per_user}"
+
+    async def _given_to(self, caller: Caller, address: str) -> list[Grant]:
+        at_ms = self._clock.now_ms()
+        return await self._store.given(caller.user.id, at_ms=at_ms, email=address)
 
     async def _kept(self, caller: Caller, grant: Grant) -> Grant:
         """Return the grant as the store has it, which leaves out what may not be passed on.
@@ -217,13 +249,15 @@ class Sharing:
         The store knows more than a reach: whether a right came together with `grant`, and
         what has changed within the last milliseconds.
         """
-        for kept in await self.given(caller):
+        for kept in await self._given_to(caller, grant.email):
             if kept.id == grant.id:
                 return kept
         self._give_mail_back(caller.user.id, grant.email)
         raise GrantForbiddenError("you lack grant for what is named")
 
-    async def _descriptions(self, entries: Sequence[Entry], reach: Reach) -> dict[ThingId, object]:
+    async def _descriptions(
+        self, entries: Sequence[Entry], reach: Reach
+    ) -> dict[ThingId, JSONText]:
         """Return the descriptions that the giver may read, for the things' names."""
         named = {entry.thing_id for entry in named_entries(entries)}
         sources = [

@@ -3,8 +3,12 @@
 Narrower than RFC 5321, which allows quoted local parts, blanks and comments: nobody has such
 an address, and each of those characters means something in a mail's head. Wider in one place:
 a domain may have no dot, for those who serve a house or a lab (`ada@localhost`).
+
+Domains are kept in ASCII (IDNA, RFC 3490): a hundred spellings in Unicode are one domain, and
+one mailbox must not have a hundred accounts and a hundred times its letters.
 """
 
+import re
 import unicodedata
 
 from thingstead.features.users.errors import InvalidEmailError
@@ -12,6 +16,9 @@ from thingstead.features.users.errors import InvalidEmailError
 MAX_CHARACTERS = 254
 MAX_LOCAL_CHARACTERS = 64
 MAX_LABEL_CHARACTERS = 63
+# Letters that the two versions of IDNA read differently: the mail could go to a stranger.
+_AMBIGUOUS = frozenset("\u00df\u03c2")
+_ASCII_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LARGEST_TEXT = 4 * MAX_CHARACTERS
 _REFUSED = frozenset('<>,;:"()[]\\')
 # Control, format, surrogate and private characters, and every kind of blank.
@@ -19,7 +26,9 @@ _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp"})
 
 
 def email_address(text: str) -> str:
-    """Return the address as it is kept and compared: composed (NFC), in lower case, no blanks.
+    """Return the address as it is kept and compared: no blanks, in lower case.
+
+    What is before the @ is composed (NFC), and the domain in ASCII.
 
     Mail servers that tell capitals in the local part apart are a curiosity, and people who
     type their address with a capital on a phone are not: `Ada@example.org` is one account
@@ -43,7 +52,10 @@ def email_address(text: str) -> str:
         raise InvalidEmailError(f"1 to {MAX_LOCAL_CHARACTERS} characters are needed before the @")
     if not all(_is_label(label) for label in domain.split(".")):
         raise InvalidEmailError("what follows the @ is no domain")
-    return address
+    known_as = f"{local}@{'.'.join(map(_ascii, domain.split('.')))}"
+    if len(known_as) > MAX_CHARACTERS:
+        raise InvalidEmailError(f"longer than {MAX_CHARACTERS} characters")
+    return known_as
 
 
 def _is_refused(character: str) -> bool:
@@ -59,3 +71,16 @@ def _is_label(label: str) -> bool:
         kind[0] in "LM" or kind == "Nd" or character == "-"
         for kind, character in zip(kinds, label, strict=True)
     )
+
+
+def _ascii(label: str) -> str:
+    """Return the label in ASCII and lower case, as a mail server asks for it."""
+    if not _AMBIGUOUS.isdisjoint(label):
+        raise InvalidEmailError("write the domain in ASCII, as xn--…")
+    try:
+        encoded = label.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        raise InvalidEmailError("what follows the @ is no domain") from None
+    if len(encoded) > MAX_LABEL_CHARACTERS or _ASCII_LABEL.fullmatch(encoded) is None:
+        raise InvalidEmailError("what follows the @ is no domain")
+    return encoded

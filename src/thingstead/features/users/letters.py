@@ -40,9 +40,16 @@ class Letters:
             Occasion.REGISTERED_AGAIN: Budgets(limits.registered_again_letters),
         }
 
-    def wait_s(self, occasion: Occasion, app: App, email: str) -> float:
-        """Take one letter from the address's budget; return 0, or the seconds to wait."""
+    def wait_s(
+        self, occasion: Occasion, app: App, email: str, *, is_familiar: bool = False
+    ) -> float:
+        """Take one letter from the address's budget; return 0, or the seconds to wait.
+
+        Letters that somebody familiar asks for have a budget of their own.
+        """
         key = account_key(app.id, email)
+        if is_familiar:
+            key = b"familiar " + key
         return self._budgets[occasion].take(key, self._clock.monotonic())
 
     def unwritten(self, occasion: Occasion, app: App, email: str) -> None:

@@ -6,12 +6,15 @@ anybody could lock anybody out: when it is exhausted, addresses from which the a
 logged in to lately go on as before, and others wait, longer each time.
 
 An attempt is paid for before the password is looked at and given back when it was right, so
-that guesses sent together do not all pass before the first has failed. Accounts that do not
-exist are treated like those that do. Knows neither passwords nor accounts.
+that guesses sent together do not all pass before the first has failed. What cannot be paid
+while others are being checked waits for their outcome: only failures count. Accounts that do
+not exist are treated like those that do. Knows neither passwords nor accounts.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 
 from thingstead.features.users.limits import GuessLimits, refuse
 from thingstead.kernel.budget import Budgets, Rate
@@ -31,6 +34,14 @@ def account_key(app_id: str, email: str) -> bytes:
     return digest(f"{app_id}\0{email}")
 
 
+@dataclass(slots=True)
+class _Checked:
+    """The attempts of one pair under way; `next_end` is set when one of them ends."""
+
+    number: int = 0
+    next_end: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class LoginGuard:
     """Counts wrong passwords."""
 
@@ -45,6 +56,7 @@ class LoginGuard:
         # How many delays an account has caused: the next one is twice as long.
         self._overdrawn: dict[bytes, int] = {}
         self._waiting = 0
+        self._checked: dict[tuple[bytes, str], _Checked] = {}
 
     @asynccontextmanager
     async def attempt(self, account: bytes, address: str) -> AsyncIterator[None]:
@@ -55,18 +67,54 @@ class LoginGuard:
         Raises:
             TooManyRequestsError: too many failures; the password must not be looked at.
         """
+        await self._let_others_finish((account, address))
         delay_s = self._delay_s(account, address)
         paid_by_account = self._pay(account, address)
+        with self._checking((account, address)):
+            async with self._paid(account, address, delay_s, of_account=paid_by_account):
+                yield
+
+    @asynccontextmanager
+    async def _paid(
+        self, account: bytes, address: str, delay_s: float, *, of_account: bool
+    ) -> AsyncIterator[None]:
+        """Give back what was paid, unless the block fails."""
         if delay_s > 0:
             await self._wait(delay_s)
         try:
             yield
         except ThingsteadError as error:
             if error.category in _NO_GUESS:
-                self._give_back(account, address, of_account=paid_by_account)
+                self._give_back(account, address, of_account=of_account)
             raise
-        self._give_back(account, address, of_account=paid_by_account)
+        self._give_back(account, address, of_account=of_account)
         self.make_familiar(account, address)
+
+    async def _let_others_finish(self, pair: tuple[bytes, str]) -> None:
+        """Wait as long as the pair has no budget only because others of it are being checked."""
+        while (checked := self._checked.get(pair)) is not None:
+            if self._pairs.wait(pair, self._clock.monotonic()) <= 0:
+                return
+            if self._waiting >= self._limits.waiting:
+                return
+            self._waiting += 1
+            try:
+                await checked.next_end.wait()
+            finally:
+                self._waiting -= 1
+
+    @contextmanager
+    def _checking(self, pair: tuple[bytes, str]) -> Iterator[None]:
+        checked = self._checked.setdefault(pair, _Checked())
+        checked.number += 1
+        try:
+            yield
+        finally:
+            checked.number -= 1
+            if checked.number == 0:
+                del self._checked[pair]
+            ended, checked.next_end = checked.next_end, asyncio.Event()
+            ended.set()
 
     def make_familiar(self, account: bytes, address: str) -> None:
         """Never slow the account's log-ins from that address down, for 30 days."""
@@ -89,7 +137,7 @@ class LoginGuard:
         if wait_s > 0:
             per_minute = _count(self._limits.of_address, 60)
             refuse(f"at most {per_minute} wrong passwords in a minute from one address", wait_s)
-        if self._accounts.wait(account, now) <= 0 or self._is_familiar(account, address):
+        if self._accounts.wait(account, now) <= 0 or self.is_familiar(account, address):
             return 0.0
         if self._waiting >= self._limits.waiting:
             per_hour = _count(self._limits.of_account, 3_600)
@@ -135,7 +183,8 @@ class LoginGuard:
         finally:
             self._waiting -= 1
 
-    def _is_familiar(self, account: bytes, address: str) -> bool:
+    def is_familiar(self, account: bytes, address: str) -> bool:
+        """Return whether the account was logged in to from that address in the last 30 days."""
         at = self._familiar.get((account, address))
         return at is not None and self._clock.monotonic() - at <= self._limits.familiar_s
 

@@ -9,7 +9,7 @@ from thingstead.kernel.ids import AppId, SessionId, SessionToken, UserId
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user of one app; `email` is as it is compared: composed (NFC), domain in lower case."""
+    """A user of one app; `email` is as it is compared (`addresses.py`)."""
 
     id: UserId
     app_id: AppId
@@ -47,6 +47,23 @@ class NewSession:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionUse:
+    """When a session was used, and how long it lasts because of that."""
+
+    session_id: SessionId
+    seen_at_ms: int
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a call was allowed on: the session it came with, and the hash of its password."""
+
+    session_id: SessionId
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who makes a call: a user with a valid session of their app."""
 
@@ -59,7 +76,7 @@ class Caller:
 class LoggedIn:
     """A caller with the token that nobody has seen yet.
 
-    `caller` is None when the app hides that the account existed already: the token then opens
+    `caller` is None after registering in an app that hides its accounts: the token then opens
     nothing.
     """
 

@@ -18,14 +18,16 @@ LARGEST_BYTES = 1024
 class PasswordHasher(Protocol):
     """Hashes slowly on purpose, in threads of its own and never on the event loop.
 
-    Raises OverloadedError at once when too many calls wait.
+    Raises OverloadedError when too many calls wait. `payer` is for whom the work is done,
+    such as a client's address: those who pay take turns, and who has most waiting is refused
+    first.
     """
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, *, payer: str = "") -> str:
         """Return the encoded hash, with its parameters and its salt."""
         ...
 
-    async def verify(self, encoded: str | None, password: str) -> bool:
+    async def verify(self, encoded: str | None, password: str, *, payer: str = "") -> bool:
         """Return whether the password is the one that was hashed.
 
         None, for an account that does not exist, costs as much time and is never right.

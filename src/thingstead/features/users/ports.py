@@ -1,6 +1,6 @@
 """What the rules of users need from storage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from thingstead.features.mail.model import SealedLetter
@@ -9,7 +9,9 @@ from thingstead.features.users.model import (
     LinkPurpose,
     MailLink,
     NewSession,
+    Proof,
     Session,
+    SessionUse,
     User,
 )
 from thingstead.kernel.ids import AppId, SessionId, UserId
@@ -21,12 +23,12 @@ class AccountStore(Protocol):
     async def add_user(
         self,
         account: Account,
-        session: NewSession,
+        session: NewSession | None,
         *,
         mail_link: MailLink | None,
         letter: SealedLetter | None,
     ) -> bool:
-        """Add the user with a first session.
+        """Add the user, with a first session or with none.
 
         Returns False, adding nothing, when the app has a user with this address. Of any number
         of concurrent calls one succeeds.
@@ -47,12 +49,14 @@ class AccountStore(Protocol):
         password_hash: str,
         *,
         keep: SessionId | None,
+        voids_resets: bool,
         letter: SealedLetter | None,
         at_ms: int,
     ) -> bool:
-        """Replace the hash, end every session but `keep`, and void links that reset.
+        """Replace the hash, end every session but `keep`, and void links that reset, if asked to.
 
-        Returns False when there is no such user. Announced to other processes.
+        Returns False, changing nothing, when there is no such user, or when `keep` is no
+        session of theirs any more. Announced to other processes.
         """
         ...
 
@@ -64,9 +68,11 @@ class AccountStore(Protocol):
         """Put a letter into the outbox that no other change calls for."""
         ...
 
-    async def delete_user(self, user_id: UserId, *, at_ms: int) -> bool:
+    async def delete_user(self, user_id: UserId, *, at_ms: int, proof: Proof | None = None) -> bool:
         """Delete the user with all that is theirs, in one transaction.
 
+        Returns False, deleting nothing, when there is no such user, or when the session or
+        the password of `proof` is not theirs any more.
         Sessions, settings, mail links and collections go; things are unlinked, and what they
         wrote in the user's epochs is noted for purging; grants given, those passed on from
         them, and grants received go. Announced to other processes.
@@ -103,10 +109,8 @@ class SessionStore(Protocol):
         """End all of the user's sessions but one; return how many. Announced."""
         ...
 
-    async def note_seen(
-        self, session_id: SessionId, *, seen_at_ms: int, expires_at_ms: int
-    ) -> None:
-        """Note that the session was used and how long it lasts now."""
+    async def note_seen(self, uses: Sequence[SessionUse]) -> None:
+        """Note that sessions were used, all in one transaction; some may have ended."""
         ...
 
     async def delete_expired(self, *, at_ms: int, limit: int) -> int:

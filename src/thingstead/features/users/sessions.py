@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from thingstead.features.apps.service import Apps
 from thingstead.features.users.errors import InvalidSessionError, SessionNotFoundError
 from thingstead.features.users.limits import UserLimits, refuse
-from thingstead.features.users.model import Caller, NewSession, Session
+from thingstead.features.users.model import Caller, NewSession, Session, SessionUse
 from thingstead.features.users.ports import SessionStore
 from thingstead.kernel.budget import Budgets
 from thingstead.kernel.changes import Changes, Kind
@@ -31,6 +31,7 @@ MAX_LABEL_CHARACTERS = 120
 _SESSION_ID = re.compile(r"[0-9A-Za-z]{1,64}")
 _NOTE_EVERY_MS = 3_600_000
 _MOST_TO_NOTE = 10_000
+_NOTED_AT_ONCE = 500
 
 
 @dataclass(slots=True)
@@ -40,12 +41,6 @@ class _Open:
     caller: Caller
     created_at_ms: int
     noted_at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Use:
-    seen_at_ms: int
-    expires_at_ms: int
 
 
 class Sessions:
@@ -66,7 +61,7 @@ class Sessions:
         self._changes = changes
         self._limits = limits
         self._open: KnownTokens[_Open] = KnownTokens("unknown session tokens", clock, limits.tokens)
-        self._uses: dict[SessionId, _Use] = {}
+        self._uses: dict[SessionId, SessionUse] = {}
         self._calls: Budgets[UserId] = Budgets(limits.calls)
         changes.listen(Kind.USER, self._open.forget)
         changes.listen(Kind.APP, self._forget_all)
@@ -137,12 +132,13 @@ class Sessions:
 
         What could not be written stays noted for the next time.
         """
-        for session_id, use in list(self._uses.items()):
-            await self._store.note_seen(
-                session_id, seen_at_ms=use.seen_at_ms, expires_at_ms=use.expires_at_ms
-            )
-            if self._uses.get(session_id) is use:
-                del self._uses[session_id]
+        uses = list(self._uses.values())
+        for start in range(0, len(uses), _NOTED_AT_ONCE):
+            page = uses[start : start + _NOTED_AT_ONCE]
+            await self._store.note_seen(page)
+            for use in page:
+                if self._uses.get(use.session_id) is use:
+                    del self._uses[use.session_id]
 
     async def _look_up(self, token: str) -> Found[_Open] | None:
         found = await self._store.session(digest(token), at_ms=self._clock.now_ms())
@@ -159,7 +155,8 @@ class Sessions:
         if now_ms - session.noted_at_ms >= _NOTE_EVERY_MS and len(self._uses) < _MOST_TO_NOTE:
             session.noted_at_ms = now_ms
             expires_at_ms = _expiry(session.created_at_ms, now_ms, self._limits)
-            self._uses[session.caller.session_id] = _Use(now_ms, expires_at_ms)
+            session_id = session.caller.session_id
+            self._uses[session_id] = SessionUse(session_id, now_ms, expires_at_ms)
         return session.caller
 
     def _forget_all(self, _app_id: str | None) -> None:

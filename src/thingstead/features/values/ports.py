@@ -15,6 +15,7 @@ from thingstead.features.values.model import (
     Write,
 )
 from thingstead.kernel.ids import ThingId
+from thingstead.kernel.json_values import JSONText
 
 Committed = Callable[[Sequence[tuple[Write, Appended]]], None]
 """Called on the event loop after each durable commit, before any of its futures resolves,
@@ -25,14 +26,15 @@ class ValueStore(Protocol):
     """Keeps values and a thing's documents; one request is stored whole or not at all.
 
     Everything belongs to an epoch of its thing. `epochs` are those that may be seen, ascending
-    and never empty; what other epochs hold neither shows nor counts.
+    and never empty; what other epochs hold neither shows nor counts. Values that are arrays or
+    objects are given back as `JSONText`.
     """
 
     def append(self, write: Write) -> "Future[Appended]":
         """Queue the write; the future resolves after the durable commit.
 
         Never waits. Reads that start after the future resolved see the write. A value with
-        its own time that the epoch has already with the same JSON type, value and position is
+        its own time that these epochs have already with the same JSON type, value and position is
         left out and named in `repeats`; two different values of one time are both kept.
 
         Raises (at once):
@@ -76,7 +78,8 @@ class ValueStore(Protocol):
 class ValueArchive(Protocol):
     """Reads over many things, reads a whole timeline, and deletes parts of one.
 
-    What takes several look-ups does not see one moment: values that are written meanwhile may be
+    Values that are arrays or objects are given back as `JSONText`, and so are documents. What
+    takes several look-ups does not see one moment: values that are written meanwhile may be
     in the answer or not. Every call raises OverloadedError when too many reads wait.
     """
 
@@ -95,7 +98,7 @@ class ValueArchive(Protocol):
 
     async def documents_of(
         self, sources: Sequence[Source], name: str
-    ) -> list[tuple[ThingId, object]]:
+    ) -> list[tuple[ThingId, JSONText]]:
         """Return the document of each source that has it, as `ValueStore.document`, in order."""
         ...
 
@@ -104,7 +107,8 @@ class ValueArchive(Protocol):
     ) -> list[ArchivedValue]:
         """Return the values behind a mark, oldest first, at most `limit`; None is the start.
 
-        Going on behind the last one's mark gives every value once, however many share a time.
+        Fewer when they are large, and none only when none is left. Going on behind the last
+        one's mark gives every value once, however many share a time.
         """
         ...
 
@@ -114,6 +118,7 @@ class ValueArchive(Protocol):
         """Delete a key's values with `from_ms <= time < until_ms`; return how many there were.
 
         Reads that start afterwards do not see them, and the key stays known. Works in slices,
-        so one that was cancelled has deleted a part; doing it again deletes the rest.
+        so one that was cancelled has deleted a part; doing it again deletes the rest. Raises
+        OverloadedError when too many of one thing wait.
         """
         ...

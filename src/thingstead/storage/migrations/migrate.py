@@ -19,7 +19,7 @@ from thingstead.kernel.errors import Category, ThingsteadError
 Schema = Literal["core", "values"]
 
 REVISIONS: Mapping[Schema, tuple[str, ...]] = MappingProxyType(
-    {"core": ("0001", "0002", "0003"), "values": ("0001", "0002")}
+    {"core": ("0001", "0002", "0003", "0004"), "values": ("0001", "0002")}
 )
 
 

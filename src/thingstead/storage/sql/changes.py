@@ -7,14 +7,14 @@ watches the file. Who misses rows because they were trimmed forgets everything.
 
 from collections.abc import Iterable
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Select, Text, delete, func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from thingstead.kernel.changes import Change, Kind
 from thingstead.kernel.ids import ThingId, UserId
 from thingstead.storage.sql.tables import CHANGE
 
-KEPT_CHANGES = 10_000
+KEPT_CHANGES = 20_000
 
 
 async def announce(connection: AsyncConnection, *changes: Change) -> None:
@@ -25,6 +25,17 @@ async def announce(connection: AsyncConnection, *changes: Change) -> None:
     await connection.execute(insert(CHANGE), rows)
     newest = select(func.max(CHANGE.c.id)).scalar_subquery()
     await connection.execute(delete(CHANGE).where(CHANGE.c.id <= newest - KEPT_CHANGES))
+
+
+async def announce_selected(
+    connection: AsyncConnection, kind: Kind, subjects: Select[tuple[str]]
+) -> None:
+    """List a change of each subject that the statement finds, which may be ten thousands.
+
+    `announce` forgets the oldest of the list; whoever calls this calls it too, afterwards.
+    """
+    rows = subjects.add_columns(literal(kind.value, Text))
+    await connection.execute(insert(CHANGE).from_select(["subject", "kind"], rows))
 
 
 async def announce_about(

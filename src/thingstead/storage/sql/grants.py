@@ -12,6 +12,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    bindparam,
     delete,
     func,
     insert,
@@ -22,18 +23,28 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from thingstead.features.mail.model import SealedLetter
-from thingstead.features.sharing.model import Entry, GivenRights, Grant, Rights
+from thingstead.features.sharing.model import (
+    MOST_ENTRIES_RECEIVED,
+    Entry,
+    Grant,
+    GrantOutcome,
+    Rights,
+)
 from thingstead.kernel.ids import AppId, GrantId, ThingId, UserId
 from thingstead.storage.sql.changes import announce_about
 from thingstead.storage.sql.database import Database
 from thingstead.storage.sql.grant_rows import (
+    RIGHTS,
+    THIS_ENTRY,
     drop_emptied,
     drop_entries,
-    given_rights,
+    entry_binds,
+    owners_of,
+    passed_on_from,
     settle,
-    standing,
     users_of_grants,
 )
+from thingstead.storage.sql.many_rows import folded, rows_of
 from thingstead.storage.sql.outbox import put_letter
 from thingstead.storage.sql.sharing_tables import GRANT_ENTRY, USER_GRANT
 from thingstead.storage.sql.user_rows import has_user
@@ -49,40 +60,68 @@ class SQLGrantStore:
         self._database = database
 
     async def add_grant(
-        self, grant: Grant, link_digest: bytes, letter: SealedLetter, *, max_grants: int
-    ) -> bool:
+        self,
+        grant: Grant,
+        link_digest: bytes,
+        letter: SealedLetter,
+        *,
+        max_grants: int,
+        max_entries: int,
+    ) -> GrantOutcome:
         """Add a waiting grant with its mail.
 
-        Returns False, and adds nothing, when the giver has `max_grants` already. Entries that
-        the giver may not pass on at this moment are left out; without any there is no grant
-        and no mail. The giver's grants that have expired unaccepted are forgotten.
+        Adds nothing when the giver has `max_grants` already, or would have more than
+        `max_entries` entries in all their grants. Entries that the giver may not pass on at
+        this moment are left out; without any there is no grant and no mail. The giver's
+        grants that have expired unaccepted are forgotten.
         """
         async with self._database.writing() as connection:
             if not await has_user(connection, grant.giver_id):
-                return True
+                return GrantOutcome.ADDED
             await _forget_expired(connection, grant.giver_id, grant.created_at_ms)
             if await _grant_count(connection, grant.giver_id) >= max_grants:
-                return False
-            entries = await _passed_on(connection, grant)
-            if entries:
-                await _insert(connection, grant, link_digest, entries)
+                return GrantOutcome.TOO_MANY_GRANTS
+            held = await _entry_count(connection, grant.giver_id)
+            if held + len(grant.entries) > max_entries:
+                return GrantOutcome.TOO_MANY_ENTRIES
+            if await _insert_standing(connection, grant, link_digest):
                 await put_letter(connection, letter, grant.created_at_ms)
                 await announce_about(
                     connection, users=await users_of_grants(connection, [grant.id])
                 )
-        return True
+        return GrantOutcome.ADDED
 
-    async def given(self, user_id: UserId, *, at_ms: int) -> list[Grant]:
-        """Return what the user granted and has not expired unaccepted, the newest first."""
-        statement = _with_entries().where(USER_GRANT.c.giver_id == user_id, _lives(at_ms))
-        async with self._database.reading() as connection:
-            return _newest_first((await connection.execute(statement)).all())
+    async def given(self, user_id: UserId, *, at_ms: int, email: str | None = None) -> list[Grant]:
+        """Return what the user granted and has not expired unaccepted, the newest first.
+
+        With `email` only what they granted to that address.
+        """
+        theirs = USER_GRANT.c.giver_id == user_id
+        if email is not None:
+            theirs = and_(theirs, USER_GRANT.c.email == email)
+        return await self._newest_first(_with_entries().where(theirs, _lives(at_ms)))
 
     async def received(self, user_id: UserId, *, at_ms: int) -> list[Grant]:
-        """Return what was granted to the user's address and has not expired unaccepted."""
-        statement = _with_entries().join(APP_USER, _to_address_of(user_id)).where(_lives(at_ms))
+        """Return what was granted to the user's address and has not expired unaccepted.
+
+        Of those that wait, as many, from the newest on, as have `MOST_ENTRIES_RECEIVED`
+        entries together with the accepted ones.
+        """
+        entries = (
+            select(func.count())
+            .where(GRANT_ENTRY.c.grant_id == USER_GRANT.c.id)
+            .scalar_subquery()
+            .label("entries")
+        )
+        theirs = _to_address_of(user_id)
+        counted = select(USER_GRANT, entries).join(APP_USER, theirs).where(_lives(at_ms))
         async with self._database.reading() as connection:
-            return _newest_first((await connection.execute(statement)).all())
+            rows = (await connection.execute(counted)).all()
+        statement = _with_entries().join(APP_USER, theirs).where(_lives(at_ms))
+        listed = _listed(rows)
+        if len(listed) < len(rows):
+            statement = statement.where(USER_GRANT.c.id.in_(listed))
+        return await self._newest_first(statement)
 
     async def grant_of_link(self, digest: bytes, *, at_ms: int) -> Grant | None:
         """Return the waiting grant of a mail's link, changing nothing."""
@@ -132,13 +171,22 @@ class SQLGrantStore:
             if (await connection.execute(theirs)).one_or_none() is None:
                 return False
             users = await users_of_grants(connection, [grant_id])
+            of_grant = GRANT_ENTRY.c.grant_id == grant_id
+            passed_on = await passed_on_from(connection, of_grant)
             if entries is None:
-                things, _ = await drop_entries(connection, GRANT_ENTRY.c.grant_id == grant_id)
+                await drop_entries(connection, of_grant)
+                passed_on = passed_on.without({grant_id})
             else:
-                things = await _take_rights(connection, grant_id, entries)
-            users |= await settle(connection, things)
+                await _take_rights(connection, grant_id, entries)
+                passed_on = passed_on.with_less(grant_id, entries)
+            users |= await settle(connection, passed_on)
             await announce_about(connection, users=users)
         return True
+
+    async def _newest_first(self, statement: Select[*tuple[object, ...]]) -> list[Grant]:
+        async with self._database.reading() as connection:
+            rows = await rows_of(connection, statement)
+        return await folded(_newest_first, rows)
 
 
 async def _accept(
@@ -177,16 +225,30 @@ async def _grant_count(connection: AsyncConnection, giver_id: UserId) -> int:
     return (await connection.execute(statement)).scalar_one()
 
 
-async def _passed_on(connection: AsyncConnection, grant: Grant) -> list[Entry]:
-    """Return the grant's entries as far as its giver may pass them on now."""
-    things = sorted({entry.thing_id for entry in grant.entries})
-    given = await given_rights(connection, things)
-    given += [GivenRights(grant.id, grant.giver_id, None, entry) for entry in grant.entries]
-    return [
-        Entry(row.entry.thing_id, row.entry.resource, rights)
-        for row, rights in await standing(connection, things, given)
-        if row.key == grant.id
-    ]
+async def _entry_count(connection: AsyncConnection, giver_id: UserId) -> int:
+    statement = (
+        select(func.count())
+        .select_from(USER_GRANT)
+        .join(GRANT_ENTRY, GRANT_ENTRY.c.grant_id == USER_GRANT.c.id)
+        .where(USER_GRANT.c.giver_id == giver_id)
+    )
+    return (await connection.execute(statement)).scalar_one()
+
+
+async def _insert_standing(connection: AsyncConnection, grant: Grant, link_digest: bytes) -> bool:
+    """Insert the grant as far as its giver may pass it on now; return whether anything is left."""
+    owners = await owners_of(connection, {entry.thing_id for entry in grant.entries})
+    entries = [entry for entry in grant.entries if entry.thing_id in owners]
+    if not entries:
+        return False
+    await _insert(connection, grant, link_digest, entries)
+    if all(owners[entry.thing_id] == grant.giver_id for entry in entries):
+        return True
+    # Its own entries are at places where somebody passes on, so they are settled as well.
+    of_grant = GRANT_ENTRY.c.grant_id == grant.id
+    await settle(connection, await passed_on_from(connection, of_grant))
+    left = select(USER_GRANT.c.id).where(USER_GRANT.c.id == grant.id)
+    return (await connection.execute(left)).one_or_none() is not None
 
 
 async def _insert(
@@ -217,21 +279,18 @@ async def _insert(
 
 async def _take_rights(
     connection: AsyncConnection, grant_id: GrantId, entries: Iterable[Entry]
-) -> set[ThingId]:
-    """Take the rights that the entries name out of the grant; return the things concerned."""
-    things = set()
-    for entry in entries:
-        this = and_(
-            GRANT_ENTRY.c.grant_id == grant_id,
-            GRANT_ENTRY.c.thing_id == entry.thing_id,
-            GRANT_ENTRY.c.resource == entry.resource,
-        )
-        left = GRANT_ENTRY.c.rights.bitwise_and(int(Rights.ALL & ~entry.rights))
-        await connection.execute(update(GRANT_ENTRY).where(this).values(rights=left))
-        await connection.execute(delete(GRANT_ENTRY).where(this, GRANT_ENTRY.c.rights == 0))
-        things.add(entry.thing_id)
+) -> None:
+    """Take the rights that the entries name out of the grant."""
+    left = GRANT_ENTRY.c.rights.bitwise_and(bindparam("kept"))
+    rows = [
+        {**entry_binds(grant_id, entry), "kept": int(Rights.ALL & ~entry.rights)}
+        for entry in entries
+    ]
+    if rows:
+        await connection.execute(update(GRANT_ENTRY).where(THIS_ENTRY).values(rights=left), rows)
+    of_grant = GRANT_ENTRY.c.grant_id == grant_id
+    await connection.execute(delete(GRANT_ENTRY).where(of_grant, GRANT_ENTRY.c.rights == 0))
     await drop_emptied(connection, [grant_id])
-    return things
 
 
 def _with_entries() -> Select[*tuple[object, ...]]:
@@ -259,6 +318,18 @@ def _lives(at_ms: int) -> ColumnElement[bool]:
     return or_(USER_GRANT.c.accepted_at_ms.is_not(None), USER_GRANT.c.expires_at_ms > at_ms)
 
 
+def _listed(rows: Sequence[Row[*tuple[object, ...]]]) -> list[str]:
+    """Return the ids of those of the grants that are listed to their receiver."""
+    listed = []
+    entries = 0
+    newest_first = sorted(rows, key=lambda row: (row.created_at_ms, row.id), reverse=True)
+    for row in sorted(newest_first, key=lambda row: row.accepted_at_ms is None):
+        entries += row.entries
+        if row.accepted_at_ms is not None or entries <= MOST_ENTRIES_RECEIVED:
+            listed.append(row.id)
+    return listed
+
+
 def _newest_first(rows: Sequence[Row[*tuple[object, ...]]]) -> list[Grant]:
     """Return the grants in the rows, each with its entries in the order of thing and resource."""
     ordered = sorted(rows, key=lambda row: (row.id, row.thing_id, row.resource))
@@ -282,6 +353,6 @@ def _grant(rows: Sequence[Row[*tuple[object, ...]]]) -> Grant:
         expires_at_ms=first.expires_at_ms,
         accepted_at_ms=first.accepted_at_ms,
         entries=tuple(
-            Entry(ThingId(row.thing_id), row.resource, Rights(row.rights)) for row in rows
+            Entry(ThingId(row.thing_id), row.resource, RIGHTS[row.rights]) for row in rows
         ),
     )

@@ -154,7 +154,7 @@ async def _meet(
     thing_id = ThingId(things[0])
     outcome = await own(connection, UserId(users[0]), thing_id, at_ms, max_things)
     if outcome is LinkOutcome.TOO_MANY:
-        return _TOO_MANY
+        return LinkIdResult(ByLinkId.TOO_MANY_THINGS)
     if outcome is LinkOutcome.NOT_FREE:
         return _WAITING
     await connection.execute(delete(LINK_CLAIM).where(claims, LINK_CLAIM.c.user_id == users[0]))

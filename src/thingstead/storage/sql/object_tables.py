@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Column, Table, Text
 
 from thingstead.storage.sql.tables import METADATA, key_text
 
-# No foreign keys to the user: what goes with a user goes in `objects.delete_objects_of`.
+# No foreign keys to the user: what a deleted user leaves goes in slices (`purge.py`).
 OBJECT = Table(
     "object",
     METADATA,

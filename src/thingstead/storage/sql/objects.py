@@ -6,10 +6,9 @@ compiles them to text once and runs them without SQLAlchemy (`sqlite/object_stor
 """
 
 from sqlalchemy import and_, bindparam, delete, func, insert, literal_column, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from thingstead.kernel.ids import UserId
 from thingstead.storage.sql.object_tables import COLLECTION, OBJECT
+from thingstead.storage.sql.user_tables import APP_USER
 
 _OWN = and_(
     OBJECT.c.user_id == bindparam("owner"),
@@ -21,6 +20,7 @@ _THIS_COLLECTION = and_(
     COLLECTION.c.name == bindparam("of_collection"),
 )
 
+OWNER = select(APP_USER.c.id).where(APP_USER.c.id == bindparam("owner"))
 TEXT = select(OBJECT.c.text).where(_THIS_OBJECT)
 ADD_OBJECT = insert(OBJECT).values(
     user_id=bindparam("owner"),
@@ -68,14 +68,3 @@ CHANGE_COLLECTION = (
     .values(objects=bindparam("new_objects"), bytes=bindparam("new_bytes"))
 )
 DELETE_COLLECTION = delete(COLLECTION).where(_THIS_COLLECTION)
-
-DELETE_ALL = (
-    delete(OBJECT).where(OBJECT.c.user_id == bindparam("owner")),
-    delete(COLLECTION).where(COLLECTION.c.user_id == bindparam("owner")),
-)
-
-
-async def delete_objects_of(connection: AsyncConnection, user_id: UserId) -> None:
-    """Delete every object and collection of the user in the connection's transaction."""
-    for statement in DELETE_ALL:
-        await connection.execute(statement, {"owner": user_id})

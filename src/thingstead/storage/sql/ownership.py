@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from thingstead.features.links.model import LinkOutcome
 from thingstead.features.things.model import Thing
+from thingstead.kernel.changes import Kind
 from thingstead.kernel.ids import ProductId, ThingId, UserId
-from thingstead.storage.sql.changes import announce_about
+from thingstead.storage.sql.changes import announce_about, announce_selected
 from thingstead.storage.sql.grant_rows import drop_entries
 from thingstead.storage.sql.purge import note_for_purging
 from thingstead.storage.sql.sharing_tables import GRANT_ENTRY, LINK, LINK_OFFER, THING_EPOCH
@@ -76,35 +77,50 @@ async def own(
 
 
 async def disown(connection: AsyncConnection, user_id: UserId, thing_id: ThingId) -> bool:
-    """End the ownership, the epoch and every grant; False when it is not theirs. Announced."""
+    """End the ownership, the epoch and every grant; False when it is not theirs. Announced.
+
+    Tags and link ids that the thing presented are the owner's too, and go.
+    """
     mine = select(LINK.c.thing_id).where(LINK.c.thing_id == thing_id, LINK.c.user_id == user_id)
     ended = await connection.execute(
         update(THING).where(THING.c.id == thing_id, mine.exists()).values(epoch=THING.c.epoch + 1)
     )
     if ended.rowcount == 0:
         return False
-    await connection.execute(delete(LINK).where(LINK.c.thing_id == thing_id))
-    _, users = await drop_entries(connection, GRANT_ENTRY.c.thing_id == thing_id)
+    for table in (LINK, THING_TAG, LINK_OFFER):
+        await connection.execute(delete(table).where(table.c.thing_id == thing_id))
+    users, _ = await drop_entries(connection, GRANT_ENTRY.c.thing_id == thing_id)
     await announce_about(connection, things=[thing_id], users={user_id, *users})
     return True
+
+
+async def disown_all(connection: AsyncConnection, user_id: UserId) -> set[UserId]:
+    """Do for all of the user's things what `disown` does for one, in as many statements.
+
+    The things are announced; returns the users concerned, for the caller to announce.
+    """
+    mine = select(LINK.c.thing_id).where(LINK.c.user_id == user_id)
+    await announce_selected(connection, Kind.THING, mine)
+    await connection.execute(
+        update(THING).where(THING.c.id.in_(mine)).values(epoch=THING.c.epoch + 1)
+    )
+    for table in (THING_TAG, LINK_OFFER):
+        await connection.execute(delete(table).where(table.c.thing_id.in_(mine)))
+    users, _ = await drop_entries(connection, GRANT_ENTRY.c.thing_id.in_(mine))
+    await connection.execute(delete(LINK).where(LINK.c.user_id == user_id))
+    return users
 
 
 async def remove_thing(connection: AsyncConnection, thing_id: ThingId, at_ms: int) -> None:
     """Delete the thing with all that is about it, and note its values for purging. Announced."""
     owner = delete(LINK).where(LINK.c.thing_id == thing_id).returning(LINK.c.user_id)
     owners = [UserId(name) for name in (await connection.execute(owner)).scalars()]
-    _, users = await drop_entries(connection, GRANT_ENTRY.c.thing_id == thing_id)
+    users, _ = await drop_entries(connection, GRANT_ENTRY.c.thing_id == thing_id)
     for table in (THING_EPOCH, LINK_OFFER, THING_TOKEN, THING_TAG):
         await connection.execute(delete(table).where(table.c.thing_id == thing_id))
     await connection.execute(delete(THING).where(THING.c.id == thing_id))
     await note_for_purging(connection, thing_id, at_ms)
     await announce_about(connection, things=[thing_id], users={*owners, *users})
-
-
-async def owned_things(connection: AsyncConnection, user_id: UserId) -> list[ThingId]:
-    """Return the ids of the user's things."""
-    statement = select(LINK.c.thing_id).where(LINK.c.user_id == user_id)
-    return [ThingId(name) for name in (await connection.execute(statement)).scalars()]
 
 
 async def _thing_count(connection: AsyncConnection, user_id: UserId) -> int:

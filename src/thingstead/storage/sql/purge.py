@@ -1,21 +1,23 @@
-"""The list of deleted things, and of deleted users' epochs, whose values are to be removed.
+"""The list of deleted things, and of deleted users and their epochs, that left something behind.
 
 Values live in another file, or in other partitions, than the thing they belong to, so no
-transaction can delete both. What deletes the thing, or the user, notes it here; whoever has removed
-the values crosses it off, and a crash between the two only means that they are removed again.
+transaction can delete both; a user may have a million objects, and a transaction that deletes
+them holds everybody up. What deletes the thing, or the user, notes it here; whoever has removed
+what was left crosses it off, and a crash between the two only means that it is removed again.
 """
 
-from sqlalchemy import BigInteger, delete, insert, literal, select
+from sqlalchemy import BigInteger, delete, insert, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from thingstead.kernel.ids import ThingId, UserId
 from thingstead.storage.sql.database import Database
+from thingstead.storage.sql.object_tables import COLLECTION, OBJECT
 from thingstead.storage.sql.sharing_tables import THING_EPOCH
-from thingstead.storage.sql.tables import PURGE, PURGE_EPOCH
+from thingstead.storage.sql.tables import PURGE, PURGE_EPOCH, PURGE_USER
 
 
 class SQLPurgeList:
-    """Remembers deleted things and epochs until their values are gone."""
+    """Remembers deleted things, epochs and users until what they left is gone."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -57,6 +59,30 @@ class SQLPurgeList:
         async with self._database.writing() as connection:
             await connection.execute(statement)
 
+    async def pending_users(self, limit: int) -> list[UserId]:
+        """Return at most `limit` deleted users, those noted longest ago first."""
+        statement = (
+            select(PURGE_USER.c.user_id)
+            .where(PURGE_USER.c.noted_at_ms >= 0)
+            .order_by(PURGE_USER.c.noted_at_ms, PURGE_USER.c.user_id)
+            .limit(limit)
+        )
+        async with self._database.reading() as connection:
+            return [UserId(name) for name in (await connection.execute(statement)).scalars()]
+
+    async def delete_objects(self, user_id: UserId, *, limit: int) -> int:
+        """Delete at most `limit` objects of a deleted user in one transaction; return how many."""
+        key = tuple_(*OBJECT.primary_key.columns)
+        some = select(*OBJECT.primary_key.columns).where(OBJECT.c.user_id == user_id).limit(limit)
+        async with self._database.writing() as connection:
+            await connection.execute(delete(COLLECTION).where(COLLECTION.c.user_id == user_id))
+            return (await connection.execute(delete(OBJECT).where(key.in_(some)))).rowcount
+
+    async def user_done(self, user_id: UserId) -> None:
+        """Cross the user off; doing it twice is the same as once."""
+        async with self._database.writing() as connection:
+            await connection.execute(delete(PURGE_USER).where(PURGE_USER.c.user_id == user_id))
+
 
 async def note_for_purging(connection: AsyncConnection, thing_id: ThingId, at_ms: int) -> None:
     """Note the thing, in the transaction that deletes it; its epochs go with it."""
@@ -64,8 +90,14 @@ async def note_for_purging(connection: AsyncConnection, thing_id: ThingId, at_ms
     await connection.execute(insert(PURGE).values(thing_id=thing_id, noted_at_ms=at_ms))
 
 
-async def note_epochs_for_purging(connection: AsyncConnection, user_id: UserId, at_ms: int) -> None:
-    """Note every epoch of the user, in the transaction that deletes them."""
+async def note_user_for_purging(connection: AsyncConnection, user_id: UserId, at_ms: int) -> None:
+    """Note the user and every epoch of theirs, in the transaction that deletes them.
+
+    Their collections, which are few rows, go at once, so that nothing lists them any more.
+    """
+    await connection.execute(delete(PURGE_USER).where(PURGE_USER.c.user_id == user_id))
+    await connection.execute(insert(PURGE_USER).values(user_id=user_id, noted_at_ms=at_ms))
+    await connection.execute(delete(COLLECTION).where(COLLECTION.c.user_id == user_id))
     of_user = THING_EPOCH.c.user_id == user_id
     await connection.execute(
         insert(PURGE_EPOCH).from_select(

@@ -14,6 +14,7 @@ from thingstead.features.sharing.model import Reach, Rights, SharedThing
 from thingstead.features.things.model import Thing
 from thingstead.kernel.ids import ThingId, UserId
 from thingstead.storage.sql.database import Database
+from thingstead.storage.sql.many_rows import folded, rows_of
 from thingstead.storage.sql.ownership import OWNED_EPOCH, TO_LINK, TO_OWNED_EPOCHS, thing_of
 from thingstead.storage.sql.sharing_tables import GRANT_ENTRY, LINK, THING_EPOCH, USER_GRANT
 from thingstead.storage.sql.tables import THING, key_text
@@ -40,22 +41,26 @@ class SQLReachStore:
             granted,
         )
         async with self._database.reading() as connection:
-            rows = (await connection.execute(statement)).all()
-        owned = {
-            thing.id: LinkedThing(thing, first.linked_at_ms)
-            for thing, first in _folded(rows, _OWNED)
-        }
-        rights: dict[ThingId, dict[str, Rights]] = {}
-        for row in rows:
-            if row.part == _RIGHT:
-                of_thing = rights.setdefault(ThingId(row.id), {})
-                of_thing[row.resource] = of_thing.get(row.resource, Rights.NONE) | row.rights
-        shared = {
-            thing.id: SharedThing(thing, rights[thing.id])
-            for thing, _ in _folded(rows, _SHARED)
-            if thing.id not in owned
-        }
-        return Reach(owned, shared)
+            rows = await rows_of(connection, statement)
+        return await folded(_reach, rows)
+
+
+def _reach(rows: Sequence[_Row]) -> Reach:
+    owned = {
+        thing.id: LinkedThing(thing, first.linked_at_ms)
+        for thing, first in _things_in(rows, _OWNED)
+    }
+    rights: dict[ThingId, dict[str, Rights]] = {}
+    for row in rows:
+        if row.part == _RIGHT:
+            of_thing = rights.setdefault(ThingId(row.id), {})
+            of_thing[row.resource] = of_thing.get(row.resource, Rights.NONE) | row.rights
+    shared = {
+        thing.id: SharedThing(thing, rights[thing.id])
+        for thing, _ in _things_in(rows, _SHARED)
+        if thing.id not in owned
+    }
+    return Reach(owned, shared)
 
 
 def _granted_to(user_id: UserId) -> Select[*tuple[object, ...]]:
@@ -102,7 +107,7 @@ def _things(part: int) -> Select[*tuple[object, ...]]:
     )
 
 
-def _folded(rows: Sequence[_Row], part: int) -> Iterator[tuple[Thing, _Row]]:
+def _things_in(rows: Sequence[_Row], part: int) -> Iterator[tuple[Thing, _Row]]:
     """Give each thing of the part, ascending by id, and the first of its rows."""
     of_part = sorted((row for row in rows if row.part == part), key=lambda row: row.id)
     for _, group in groupby(of_part, key=lambda row: row.id):

@@ -1,9 +1,11 @@
 """Sessions in SQL: the port `SessionStore`. Knows no engine (`database.py`) and no token."""
 
-from sqlalchemy import Row, delete, insert, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from thingstead.features.users.model import NewSession, Session, User
+from thingstead.features.users.model import NewSession, Session, SessionUse, User
 from thingstead.kernel.ids import SessionId, UserId
 from thingstead.storage.sql.changes import announce_about
 from thingstead.storage.sql.database import Database
@@ -85,17 +87,25 @@ class SQLSessionStore:
                 await announce_about(connection, users=[user_id])
         return ended
 
-    async def note_seen(
-        self, session_id: SessionId, *, seen_at_ms: int, expires_at_ms: int
-    ) -> None:
-        """Note that the session was used and how long it lasts now."""
+    async def note_seen(self, uses: Sequence[SessionUse]) -> None:
+        """Note that sessions were used, all in one transaction; some may have ended."""
+        if not uses:
+            return
         statement = (
             update(SESSION)
-            .where(SESSION.c.id == session_id)
-            .values(seen_at_ms=seen_at_ms, expires_at_ms=expires_at_ms)
+            .where(SESSION.c.id == bindparam("used_id"))
+            .values(seen_at_ms=bindparam("used_at_ms"), expires_at_ms=bindparam("lasts_until_ms"))
         )
+        rows = [
+            {
+                "used_id": use.session_id,
+                "used_at_ms": use.seen_at_ms,
+                "lasts_until_ms": use.expires_at_ms,
+            }
+            for use in uses
+        ]
         async with self._database.writing() as connection:
-            await connection.execute(statement)
+            await connection.execute(statement, rows)
 
     async def delete_expired(self, *, at_ms: int, limit: int) -> int:
         """Delete at most `limit` expired sessions and mail links; return how many."""
@@ -126,6 +136,16 @@ async def insert_session(connection: AsyncConnection, new: NewSession) -> None:
             label=session.label,
         )
     )
+
+
+async def has_session(
+    connection: AsyncConnection, user_id: UserId, session_id: SessionId, at_ms: int
+) -> bool:
+    """Return whether the user has that session and it has not expired, in the transaction."""
+    statement = select(SESSION.c.id).where(
+        SESSION.c.id == session_id, SESSION.c.user_id == user_id, SESSION.c.expires_at_ms > at_ms
+    )
+    return (await connection.execute(statement)).one_or_none() is not None
 
 
 async def end_sessions(connection: AsyncConnection, user_id: UserId, keep: SessionId | None) -> int:

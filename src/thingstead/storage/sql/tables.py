@@ -111,6 +111,15 @@ PURGE_EPOCH = Table(
     sqlite_with_rowid=False,
 )
 
+# Users that were deleted, whose objects are not yet.
+PURGE_USER = Table(
+    "purge_user",
+    METADATA,
+    Column("user_id", key_text(), primary_key=True),
+    Column("noted_at_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # What other processes must forget, oldest first; `changes.py` keeps it short.
 CHANGE = Table(
     "change",
@@ -156,6 +165,7 @@ Index(
     PURGE_EPOCH.c.thing_id,
     PURGE_EPOCH.c.epoch,
 )
+Index("ix_purge_user_oldest", PURGE_USER.c.noted_at_ms, PURGE_USER.c.user_id)
 _TAKES_LINK_IDS = PRODUCT.c.link_app_id.is_not(None)
 Index(
     "ix_product_by_link_app",

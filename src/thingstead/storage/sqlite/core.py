@@ -34,7 +34,7 @@ from thingstead.storage.sql.things import SQLThingStore
 from thingstead.storage.sql.user_settings import SQLSettingsStore
 from thingstead.storage.sqlite.changes import SQLiteChangeSignal
 from thingstead.storage.sqlite.failures import translated_errors
-from thingstead.storage.sqlite.object_store import SQLiteObjectStore
+from thingstead.storage.sqlite.object_store import ObjectStoreLimits, SQLiteObjectStore
 from thingstead.storage.sqlite.opening import BUSY_TIMEOUT_S, prepare_file
 
 _READERS = 4
@@ -169,7 +169,7 @@ class CoreDatabase:
         await self._database.close()
 
 
-async def open_core(path: Path) -> CoreDatabase:
+async def open_core(path: Path, object_limits: ObjectStoreLimits | None = None) -> CoreDatabase:
     """Open the file, which is made and migrated when it has to be; its folder must exist.
 
     Raises:
@@ -184,7 +184,7 @@ async def open_core(path: Path) -> CoreDatabase:
     try:
         await database.check()
         signal = await asyncio.to_thread(SQLiteChangeSignal, path)
-        objects = await SQLiteObjectStore.open(path, database.turn, _apply_settings)
+        objects = await SQLiteObjectStore.open(path, database.turn, _apply_settings, object_limits)
     except BaseException:
         if signal is not None:
             signal.close()

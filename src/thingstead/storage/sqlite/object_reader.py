@@ -11,7 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from thingstead.features.collections.model import Place, StoredObject
+from thingstead.features.collections.model import ObjectPage, Place, StoredObject
+from thingstead.features.collections.ports import Choice
 from thingstead.features.collections.texts import size_of
 from thingstead.kernel.errors import ThingsteadError
 from thingstead.kernel.ids import UserId
@@ -53,21 +54,31 @@ class ObjectReader:
         return None if found is None else StoredObject(place.id, found[0])
 
     def page(
-        self, user_id: UserId, collection: str, *, below: str | None, limit: int, max_bytes: int
-    ) -> list[StoredObject]:
+        self,
+        user_id: UserId,
+        collection: str,
+        *,
+        below: str | None,
+        limit: int,
+        max_bytes: int,
+        chosen: Choice | None = None,
+    ) -> ObjectPage:
         """Return objects descending by id; see `ObjectStore.page`."""
         statement = statements.FIRST_PAGE if below is None else statements.NEXT_PAGE
         binds = {"owner": user_id, "of_collection": collection, "below": below, "most": limit}
         page: list[StoredObject] = []
+        last: str | None = None
         # A statement that is not read to its end holds on to an old state of the file, and to
         # the write-ahead log with it, until its cursor is closed.
         with closing(self._connection.execute(compiled(statement), binds)) as rows:
             for object_id, text in rows:
-                page.append(StoredObject(object_id, text))
+                last, stored = object_id, StoredObject(object_id, text)
+                if chosen is None or chosen(stored):
+                    page.append(stored)
                 max_bytes -= size_of(text)
                 if max_bytes <= 0:
                     break
-        return page
+        return ObjectPage(page, last)
 
     def collections(self, user_id: UserId) -> list[str]:
         """Return the names of the user's collections, in alphabetical order."""

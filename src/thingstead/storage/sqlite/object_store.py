@@ -18,8 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from thingstead.features.collections.model import CollectionLimits, Place, StoredObject
-from thingstead.features.collections.ports import ObjectsCommitted
+from thingstead.features.collections.model import (
+    CollectionLimits,
+    ObjectPage,
+    Place,
+    StoredObject,
+)
+from thingstead.features.collections.ports import Choice, ObjectsCommitted
 from thingstead.features.collections.texts import size_of
 from thingstead.kernel.errors import OverloadedError, StoreUnavailableError, ThingsteadError
 from thingstead.kernel.ids import UserId
@@ -163,12 +168,19 @@ class SQLiteObjectStore:
         return self._look_up(lambda reader: reader.get(place))
 
     def page(
-        self, user_id: UserId, collection: str, *, below: str | None, limit: int, max_bytes: int
-    ) -> "Future[list[StoredObject]]":
+        self,
+        user_id: UserId,
+        collection: str,
+        *,
+        below: str | None,
+        limit: int,
+        max_bytes: int,
+        chosen: Choice | None = None,
+    ) -> "Future[ObjectPage]":
         """Look objects up; see `ObjectStore.page`."""
         return self._look_up(
             lambda reader: reader.page(
-                user_id, collection, below=below, limit=limit, max_bytes=max_bytes
+                user_id, collection, below=below, limit=limit, max_bytes=max_bytes, chosen=chosen
             )
         )
 

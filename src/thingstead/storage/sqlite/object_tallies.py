@@ -1,4 +1,4 @@
-"""How much each collection holds, as one transaction of the writer sees and changes it.
+"""Whose the collections are and how much each holds, as one transaction sees and changes it.
 
 Lives for one batch: rows are read when they are first needed and written at its end, once
 for each collection, however many objects the batch brings. What another connection changes
@@ -16,6 +16,7 @@ from thingstead.features.collections.errors import (
     TooManyObjectsError,
 )
 from thingstead.features.collections.model import CollectionLimits, Place
+from thingstead.features.users.errors import InvalidSessionError
 from thingstead.kernel.ids import UserId
 from thingstead.storage.sql import objects as statements
 from thingstead.storage.sqlite.object_statements import compiled
@@ -37,6 +38,20 @@ class Tallies:
         self._connection = connection
         self._tallies: dict[tuple[UserId, str], _Tally] = {}
         self._collections: dict[UserId, int] = {}
+        self._owners: dict[UserId, bool] = {}
+
+    def check_owner(self, user_id: UserId) -> None:
+        """Check that the user still is there; what is stored later would never be deleted.
+
+        Raises:
+            InvalidSessionError.
+        """
+        is_there = self._owners.get(user_id)
+        if is_there is None:
+            found = self._connection.execute(compiled(statements.OWNER), {"owner": user_id})
+            is_there = self._owners[user_id] = found.fetchone() is not None
+        if not is_there:
+            raise InvalidSessionError
 
     def check_room(self, place: Place, size: int, limits: CollectionLimits) -> None:
         """Check that one more object of the size fits.

@@ -129,6 +129,7 @@ class ObjectWriter:
 
     def _create(self, change: Create, tallies: Tallies) -> ObjectChange:
         place, text = change.place, change.text
+        tallies.check_owner(place.user_id)
         if self._text(place) is not None:
             raise ObjectExistsError
         size = size_of(text)
@@ -139,6 +140,7 @@ class ObjectWriter:
 
     def _merge(self, change: Merge, tallies: Tallies) -> ObjectChange:
         place = change.place
+        tallies.check_owner(place.user_id)
         before = self._existing(place, change.etag)
         text = merged_text(before, change.members, max_bytes=change.limits.object_bytes)
         growth = size_of(text) - size_of(before)

@@ -9,18 +9,23 @@ import asyncio
 import heapq
 import sqlite3
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
 from thingstead.features.values.model import ArchivedValue, Mark, Row, Source, Window
+from thingstead.kernel.errors import OverloadedError
 from thingstead.kernel.ids import ThingId
+from thingstead.kernel.json_values import JSONText
 from thingstead.storage.sqlite.value_codec import from_column
-from thingstead.storage.sqlite.value_reader import EARLIEST, NumberedRow, ValueReader
+from thingstead.storage.sqlite.value_reader import EARLIEST, NumberedRow, ValueReader, size_of
 from thingstead.storage.sqlite.value_retention import delete_window
 
 SOURCES_A_LOOK_UP = 200
+WAITING_DELETIONS = 10
+"""How many deletions of one thing's values may wait for the one under way."""
 _PAUSE_S = 0.01
 
 Result = TypeVar("Result")
@@ -46,12 +51,21 @@ class DoSlice(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Line:
+    """Those who delete values of one thing, the one whose turn it is included."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    length: int = 0
+
+
 class SQLiteValueArchive:
     """Reads and deletes over the two threads of a store."""
 
     def __init__(self, look_up: LookUp, do_slice: DoSlice) -> None:
         self._look_up = look_up
         self._do_slice = do_slice
+        self._lines: dict[ThingId, _Line] = {}
 
     async def newest_of(
         self, sources: Sequence[Source], key: str, window: Window
@@ -72,9 +86,9 @@ class SQLiteValueArchive:
 
     async def documents_of(
         self, sources: Sequence[Source], name: str
-    ) -> list[tuple[ThingId, object]]:
+    ) -> list[tuple[ThingId, JSONText]]:
         """Return the document of each source that has it; see `ValueArchive.documents_of`."""
-        found: list[tuple[ThingId, object]] = []
+        found: list[tuple[ThingId, JSONText]] = []
         for some in _portions(sources):
             found += await self._look_up(partial(_documents_of, some, name))
         return found
@@ -94,14 +108,37 @@ class SQLiteValueArchive:
         """Delete the values of a window in slices; see `ValueArchive.delete_values`."""
         window = Window(from_ms=from_ms, until_ms=until_ms)
         deleted, is_done = 0, False
-        while not is_done:
-            if deleted:
-                await asyncio.sleep(_PAUSE_S)
-            number, is_done = await self._do_slice(
-                lambda db: delete_window(db, source, key, window), source.thing_id
-            )
-            deleted += number
+        async with self._turn(source.thing_id):
+            while not is_done:
+                if deleted:
+                    await asyncio.sleep(_PAUSE_S)
+                number, is_done = await self._do_slice(
+                    lambda db: delete_window(db, source, key, window), source.thing_id
+                )
+                deleted += number
         return deleted
+
+    @asynccontextmanager
+    async def _turn(self, thing_id: ThingId) -> AsyncIterator[None]:
+        """Wait for one's turn to delete values of the thing: side by side they would gain nothing.
+
+        Raises:
+            OverloadedError: too many wait already.
+        """
+        line = self._lines.setdefault(thing_id, _Line())
+        if line.length > WAITING_DELETIONS:
+            raise OverloadedError(
+                f"{WAITING_DELETIONS} deletions of the thing's values wait already",
+                retry_after_s=1,
+            )
+        line.length += 1
+        try:
+            async with line.turn:
+                yield
+        finally:
+            line.length -= 1
+            if line.length == 0:
+                del self._lines[thing_id]
 
 
 def _portions(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:
@@ -144,6 +181,7 @@ def _newest_of(
         if len(best) == window.limit:
             # A heap has its least at its head. Of that time a later sequence may still come.
             floor_ms = max(floor_ms, best[0][0])
+    reader.text_bytes += sum(size_of(row) for *_, row in best)
     return [
         (at_ms, sequence, thing_id, (from_column(row[0]), *row[1:4]))
         for at_ms, sequence, thing_id, row in best
@@ -157,9 +195,9 @@ def _keys_of(sources: Sequence[Source], reader: ValueReader) -> list[tuple[Thing
 
 def _documents_of(
     sources: Sequence[Source], name: str, reader: ValueReader
-) -> list[tuple[ThingId, object]]:
+) -> list[tuple[ThingId, JSONText]]:
     found = [
-        (source.thing_id, reader.document(source.thing_id, source.epochs, name))
+        (source.thing_id, reader.document_text(source.thing_id, source.epochs, name))
         for source in sources
     ]
     return [(thing_id, document) for thing_id, document in found if document is not None]

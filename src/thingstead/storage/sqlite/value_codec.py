@@ -2,13 +2,16 @@
 
 The storage class tells the JSON type, so no column is spent on it: INTEGER and REAL are
 numbers, TEXT is a text, NULL is null, and BLOB is the compact JSON of anything else (true,
-false, arrays, objects). A number read back has the type with which it was written.
+false, arrays, objects). A number read back has the type with which it was written; arrays and
+objects are read back as their text.
 """
 
 import msgspec
 
+from thingstead.kernel.json_values import JSONText
+
 _encode = msgspec.json.encode
-_decode = msgspec.json.decode
+_CONSTANTS = {b"true": True, b"false": False}
 
 Column = None | int | float | str | bytes
 
@@ -23,4 +26,7 @@ def to_column(value: object) -> Column:
 
 def from_column(column: Column) -> object:
     """Return the JSON value of what is stored."""
-    return _decode(column) if type(column) is bytes else column
+    if type(column) is not bytes:
+        return column
+    constant = _CONSTANTS.get(column)
+    return JSONText(column) if constant is None else constant

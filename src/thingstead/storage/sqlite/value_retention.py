@@ -21,23 +21,25 @@ _SLICE_S = 0.01
 
 
 def delete_before(
-    connection: sqlite3.Connection, cutoff_ms: int, after_series: int
+    connection: sqlite3.Connection, cutoff_ms: int, after_series: int, touched: set[ThingId]
 ) -> tuple[int, int | None]:
     """Delete values older than the cutoff for about 10 ms, starting behind a series id.
 
-    Returns the number deleted and the series id to go on behind, or None when all are done.
+    Returns the number deleted and the series id to go on behind, or None when all are done. The
+    things of which something was deleted are added to `touched`.
     """
     end = time.monotonic() + _SLICE_S
     deleted = 0
     with _transaction(connection):
         while True:
             page = connection.execute(
-                "SELECT id FROM series WHERE id > ? ORDER BY id LIMIT ?",
+                "SELECT id, thing_id FROM series WHERE id > ? ORDER BY id LIMIT ?",
                 (after_series, _SERIES_A_PAGE),
             ).fetchall()
-            for (series_id,) in page:
+            for series_id, thing_id in page:
                 while number := _delete_some(connection, series_id, EARLIEST, cutoff_ms):
                     deleted += number
+                    touched.add(thing_id)
                     if time.monotonic() >= end:
                         return deleted, after_series
                 after_series = series_id

@@ -7,8 +7,10 @@ waits; the two threads hand their finished batches back with one wake-up each.
 import asyncio
 import logging
 import sqlite3
+import threading
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,6 +42,11 @@ _SLOW_FLUSH_S = 0.000_75
 _PATIENCE = 0.8
 # An estimate: a slice of retention changes some hundred pages.
 _PAGES_OF_A_CHORE = 300
+MOST_CHORES = 100
+"""How many chores may wait; each takes some 10 ms, and others have their turns in between."""
+TEXT_AT_ONCE = 8 * 1024 * 1024
+"""How much text of results may wait for the event loop to take it."""
+_TAKEN_S = 1.0
 _NAP_S = 0.01
 _CHECK_S = 5.0
 _LOG_EVERY_S = 1.0
@@ -67,8 +74,8 @@ class _Chore:
     run: Callable[[sqlite3.Connection, ValueWriter], object]
     future: "Future[Any]"
     pages: int
-    thing_id: ThingId | None
-    """The only thing that is changed; None stands for any."""
+    things: Collection[ThingId]
+    """The things of which something is changed; complete when it was run."""
     result: object = None
     error: ThingsteadError | None = None
 
@@ -103,12 +110,15 @@ class SQLiteValueStore:
         )
         self._kept = NewestCache(limits.kept_bytes)
         self.archive = SQLiteValueArchive(
-            self._look_up, lambda run, thing_id: self._do_chore(lambda db, _: run(db), thing_id)
+            self._look_up, lambda run, thing_id: self._do_chore(lambda db, _: run(db), {thing_id})
         )
         self._logged_at = float("-inf")
         self._unlogged = 0
         self._waiting_values = 0
         self._waiting_reads = 0
+        self._waiting_chores = 0
+        # The writer's thread alone touches it.
+        self._chores: deque[_Chore] = deque()
         self._committed: Committed | None = None
 
     @classmethod
@@ -205,8 +215,10 @@ class SQLiteValueStore:
 
     async def delete_before(self, cutoff_ms: int, after_series: int) -> tuple[int, int | None]:
         """Delete a slice of what is older; see `value_retention.delete_before`."""
+        touched: set[ThingId] = set()
         return await self._do_chore(
-            lambda db, _: value_retention.delete_before(db, cutoff_ms, after_series)
+            lambda db, _: value_retention.delete_before(db, cutoff_ms, after_series, touched),
+            touched,
         )
 
     async def give_space_back(self) -> int:
@@ -221,7 +233,7 @@ class SQLiteValueStore:
             return value_retention.purge_thing(db, thing_id)
 
         await self._look_up(lambda reader: reader.forget(thing_id))
-        return await self._do_chore(purge, thing_id)
+        return await self._do_chore(purge, {thing_id})
 
     async def purge_epoch(self, thing_id: ThingId, epoch: int) -> bool:
         """Delete a slice of an epoch; return whether nothing of it is left."""
@@ -230,7 +242,7 @@ class SQLiteValueStore:
             writer.forget(thing_id)
             return value_retention.purge_epoch(db, thing_id, epoch)
 
-        is_gone = await self._do_chore(purge, thing_id)
+        is_gone = await self._do_chore(purge, {thing_id})
         # After it, so that no read in between has the reader know a series that is gone.
         await self._look_up(lambda reader: reader.forget(thing_id))
         return is_gone
@@ -248,22 +260,25 @@ class SQLiteValueStore:
     async def _do_chore(
         self,
         run: Callable[[sqlite3.Connection, ValueWriter], Result],
-        thing_id: ThingId | None = None,
+        things: Collection[ThingId] = (),
     ) -> Result:
         # A chore fills the log faster than it is copied. What came meanwhile is left to the
         # writer to copy, so it must be little: without this, writes waited for seconds.
         while self._checkpointer.is_busy:  # noqa: ASYNC110  # It ends in another thread.
             await asyncio.sleep(_NAP_S)
-        return await self._put_chore(run, _PAGES_OF_A_CHORE, thing_id)
+        if self._waiting_chores >= MOST_CHORES:
+            raise OverloadedError(f"{MOST_CHORES} slices of work wait already", retry_after_s=1)
+        return await self._put_chore(run, _PAGES_OF_A_CHORE, things)
 
     def _put_chore(
         self,
         run: Callable[[sqlite3.Connection, ValueWriter], Result],
         pages: int,
-        thing_id: ThingId | None = None,
+        things: Collection[ThingId] = (),
     ) -> "Future[Result]":
         future: Future[Result] = self._loop.create_future()
-        self._write_thread.put(_Chore(run, future, pages, thing_id))
+        self._waiting_chores += 1
+        self._write_thread.put(_Chore(run, future, pages, things))
         return future
 
     # In the threads.
@@ -273,21 +288,36 @@ class SQLiteValueStore:
         if writes:
             self._checkpointer.note(self._writer.store(writes))
             self._loop.call_soon_threadsafe(self._finish_writes, writes)
-        for chore in jobs:
-            if isinstance(chore, _Chore):
-                try:
-                    chore.result = chore.run(self._connection, self._writer)
-                    self._checkpointer.note(chore.pages)
-                except Exception as exc:  # noqa: BLE001  # Supervises the thread: one chore ends here.
-                    chore.error = translated(exc)
-                self._loop.call_soon_threadsafe(self._finish_chore, chore)
+        self._chores.extend(job for job in jobs if isinstance(job, _Chore))
+        if self._chores:
+            self._run_chore(self._chores.popleft())
+        if self._chores:
+            # One at a time: what is written meanwhile waits for a single slice.
+            self._write_thread.put(None)
         self._checkpointer.settle()
         flush_s = self._writer.flush_s if writes else 0.0
         return flush_s * _PATIENCE if flush_s > _SLOW_FLUSH_S else 0.0
 
+    def _run_chore(self, chore: _Chore) -> None:
+        try:
+            chore.result = chore.run(self._connection, self._writer)
+            self._checkpointer.note(chore.pages)
+        except Exception as exc:  # noqa: BLE001  # Supervises the thread: one chore ends here.
+            chore.error = translated(exc)
+        self._loop.call_soon_threadsafe(self._finish_chore, chore)
+
     def _read(self, jobs: list[ReadJob]) -> float:
-        self._reader.run(jobs)
-        self._loop.call_soon_threadsafe(self._finish_reads, jobs)
+        start = 0
+        for end, job in enumerate(jobs, 1):
+            self._reader.run(job)
+            if self._reader.text_bytes >= TEXT_AT_ONCE:
+                # Read on only when this was taken, or memory would fill up with what waits.
+                taken = threading.Event()
+                self._loop.call_soon_threadsafe(self._finish_reads, jobs[start:end], taken)
+                taken.wait(_TAKEN_S)
+                self._reader.text_bytes, start = 0, end
+        if start < len(jobs):
+            self._loop.call_soon_threadsafe(self._finish_reads, jobs[start:])
         return 0.0
 
     # Back on the event loop.
@@ -320,16 +350,20 @@ class SQLiteValueStore:
 
     def _finish_chore(self, chore: _Chore) -> None:
         # A look-up under way may have read what is deleted by now; its place is dropped too.
-        if chore.thing_id is not None:
-            self._kept.drop(chore.thing_id)
-        elif chore.pages:
-            self._kept.clear()
+        self._waiting_chores -= 1
+        for thing_id in chore.things:
+            self._kept.drop(thing_id)
         _settle(chore.future, chore.result, chore.error)
 
-    def _finish_reads(self, jobs: list[ReadJob]) -> None:
+    def _finish_reads(self, jobs: list[ReadJob], taken: threading.Event | None = None) -> None:
         self._waiting_reads -= len(jobs)
         for job in jobs:
             _settle(job.future, job.result, job.error)
+            # The thread holds its jobs until it has others.
+            job.result = None
+        if taken is not None:
+            # Behind those who were just woken: by then they have made their answers.
+            self._loop.call_soon(taken.set)
 
 
 def _settle(future: "Future[Any]", result: object, error: ThingsteadError | None) -> None:

@@ -22,8 +22,12 @@ from thingstead.storage.sqlite.value_documents import find_document
 
 _SERIES_KEPT = 200_000
 COMPARED_VALUES = 2_000
+COMPARED_EPOCHS = 10
+"""In how many epochs before the one written to a repeat is looked for."""
 
 _log = logging.getLogger(__name__)
+
+SERIES = "SELECT id FROM series WHERE thing_id = ? AND epoch = ? AND key = ?"
 
 Row = tuple[int, int, int, Column, float | None, float | None]
 
@@ -162,13 +166,16 @@ class ValueWriter:
         self._connection.executemany(_INSERT, rows)
         rows.clear()
         repeats: list[int] = []
+        earlier: dict[str, list[int]] = {}
         stored: dict[tuple[int, int], set[object]] = {}
         for index, value in enumerate(write.values):
             row = _row(known[value.key], value, self._sequence + 1)
             if value.has_own_time:
                 same_time = stored.get(row[:2])
                 if same_time is None:
-                    same_time = stored[row[:2]] = self._stored_at(row)
+                    same_time = stored[row[:2]] = self._stored_at(row[0], row[1])
+                    if len(write.epochs) > 1:
+                        same_time |= self._stored_earlier(write, value, earlier)
                 # 1 and 1.0 are equal in Python, but not the same JSON type.
                 what = (type(row[3]), *row[3:])
                 if what in same_time:
@@ -181,8 +188,25 @@ class ValueWriter:
             self._sequence += 1
         return Appended(self._sequence, frozenset(repeats))
 
-    def _stored_at(self, row: Row) -> set[object]:
-        """Return what is stored of the row's series at its time, the newest of it at least.
+    def _stored_earlier(
+        self, write: Write, value: NewValue, earlier: dict[str, list[int]]
+    ) -> set[object]:
+        """Return what the epochs before hold of the key at that time; `earlier` keeps their series.
+
+        A device that sends again what it is not sure of may have been linked anew meanwhile.
+        """
+        series = earlier.get(value.key)
+        if series is None:
+            before = write.epochs[-COMPARED_EPOCHS - 1 : -1]
+            series = earlier[value.key] = [
+                found[0]
+                for epoch in before
+                for found in self._connection.execute(SERIES, (write.thing_id, epoch, value.key))
+            ]
+        return {one for found in series for one in self._stored_at(found, value.at_ms)}
+
+    def _stored_at(self, series_id: int, at_ms: int) -> set[object]:
+        """Return what is stored of the series at that time, the newest of it at least.
 
         A device whose clock stands still gives all its values one time; looking through all
         of them would make each of its writes slower than the last, for everybody.
@@ -190,7 +214,7 @@ class ValueWriter:
         found = self._connection.execute(
             "SELECT value, lat, long FROM value WHERE series_id = ? AND at_ms = ?"
             " ORDER BY sequence DESC LIMIT ?",
-            (*row[:2], COMPARED_VALUES),
+            (series_id, at_ms, COMPARED_VALUES),
         )
         return {(type(value), value, lat, long) for value, lat, long in found}
 

@@ -58,6 +58,30 @@ def is_chosen(members, **where):
     return Filter(where).matches(StoredObject("a", object_text("a", members, max_bytes=1_000)))
 
 
+@pytest.mark.parametrize(
+    "number",
+    [1, -1, 0, -0.0, 1.5, -1e-9, 10**16 - 1, 10**16, -(10**16), 2**63, 1e22, 123456789012345.0],
+)
+def test_a_number_is_found_however_it_is_written(number):
+    written = {number, int(number) if float(number).is_integer() else number}
+
+    for one in (*written, float(number) if float(number) == number else number):
+        assert is_chosen({"n": one}, n=number)
+        assert is_chosen({"n": number}, n=one)
+
+
+@pytest.mark.parametrize(("stored", "wanted"), [(10, 1), (-1, 1), (1.5, 1), (1, 1.5), (0.5, 0)])
+def test_a_number_that_begins_like_another_is_not_that_one(stored, wanted):
+    assert not is_chosen({"n": stored}, n=wanted)
+
+
+def test_objects_whose_numbers_begin_otherwise_are_not_decoded():
+    no_json = StoredObject("a", '{"_id":"a","n":25,')
+
+    assert not Filter({"n": 1}).matches(no_json)
+    assert not Filter({"n": 2.5}).matches(no_json)
+
+
 def test_all_members_of_a_filter_must_be_equal():
     assert is_chosen({"color": "red", "n": 1}, color="red", n=1.0)
     assert not is_chosen({"color": "red", "n": 1}, color="red", n=2)

@@ -33,12 +33,31 @@ from thingstead.kernel.ids import UserId
 USER, OTHER_USER = UserId("one"), UserId("two")
 
 
+class WatchedStore(MemoryObjectStore):
+    """Keeps the pages that were asked for, and does not hand them out before it is told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.pages = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    def page(self, *args, **options):
+        page = super().page(*args, **options)
+        self.pages.append(page.result())
+        return asyncio.ensure_future(self._answered(page.result()))
+
+    async def _answered(self, page):
+        await self.may_answer.wait()
+        return page
+
+
 class Rig:
     """The service on a memory store, with a listener on one collection."""
 
     def __init__(self, **limits):
         self.clock = ManualClock()
-        self.store = MemoryObjectStore()
+        self.store = WatchedStore()
         self.bus = MemoryBus()
         self.collections = Collections(
             self.store,
@@ -92,7 +111,7 @@ async def test_a_whole_number_as_id_is_the_text_of_its_digits(rig):
 
 @pytest.mark.parametrize(
     "object_id",
-    [1.0, True, None, [], {}, "", "x" * 129, "a b", "a/b", "\u00fc", "a\n", "\u0661"],
+    [1.0, True, None, [], {}, "", "x" * 129, "a b", "a/b", "\u00fc", "a\n", "\u0661", ".", ".."],
     ids=repr,
 )
 async def test_what_cannot_be_an_id_is_refused(rig, object_id):
@@ -106,6 +125,11 @@ async def test_an_id_has_up_to_128_of_its_characters(rig):
     longest = ("azAZ09_.:@-" * 12)[:128]
 
     assert (await rig.create({"_id": longest})).id == longest
+
+
+@pytest.mark.parametrize("object_id", ["...", ".a", "a.", "..a"])
+async def test_an_id_may_hold_dots_beside_others(rig, object_id):
+    assert (await rig.create({"_id": object_id})).id == object_id
 
 
 @pytest.mark.parametrize("value", [[], "text", 1, None, True], ids=repr)
@@ -250,12 +274,45 @@ async def test_all_objects_come_descending_page_by_page(rig):
     assert [s.id for page in pages for s in page] == [f"{n:04d}" for n in range(1_000, -1, -1)]
 
 
-async def test_a_page_holds_about_256_kib_at_most(rig):
-    await asyncio.gather(*(rig.create({"x": "x" * 60_000}) for _ in range(10)))
+@pytest.mark.parametrize("where", [None, {"n": 1}])
+async def test_the_first_page_holds_about_256_kib_at_most_and_each_other_64(rig, where):
+    await asyncio.gather(*(rig.create({"n": 1, "x": "x" * 60_000}) for _ in range(10)))
 
-    pages = [page async for page in rig.collections.all(USER, "things")]
+    pages = [page async for page in rig.collections.all(USER, "things", where=where)]
 
-    assert [len(page) for page in pages] == [5, 5]
+    assert [len(page) for page in pages] == [5, 2, 2, 1]
+
+
+async def test_a_filter_looks_at_about_32_kib_at_a_time(rig):
+    await asyncio.gather(*(rig.create({"_id": f"{n}", "x": "x" * 10_000}) for n in range(9)))
+
+    assert await rig.ids(where={"x": "y"}) == []
+
+    assert [page.last for page in rig.store.pages] == ["5", "1", "0", None]
+    assert not any(page.objects for page in rig.store.pages)
+
+
+async def test_at_most_four_filters_look_at_objects_at_a_time(rig):
+    await rig.create({"_id": "a"})
+    rig.store.may_answer.clear()
+    scans = [asyncio.create_task(rig.ids(where={"_id": "a"})) for _ in range(6)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+    asked_for = len(rig.store.pages)
+    rig.store.may_answer.set()
+
+    assert asked_for == 4
+    assert await asyncio.gather(*scans) == [["a"]] * 6
+
+
+async def test_small_matches_of_many_slices_are_one_page(rig):
+    await asyncio.gather(
+        *(rig.create({"_id": f"{n:02}", "x": "x" * 40_000, "n": n % 10}) for n in range(30))
+    )
+    pages = [p async for p in rig.collections.all(USER, "things", where={"n": 3})]
+
+    assert [[stored.id for stored in page] for page in pages] == [["23", "13", "03"]]
 
 
 async def test_after_goes_on_with_smaller_ids(rig):

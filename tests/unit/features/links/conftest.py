@@ -18,6 +18,7 @@ LIMITS = LinkLimits(
     things_per_user=2,
     failed_tries=Rate(per_second=3 / 3_600, burst=3),
     pending_link_ids=2,
+    unlinks_of_thing=Rate(per_second=4 / 3_600, burst=4),
 )
 
 
@@ -100,8 +101,11 @@ class MemoryLinks:
     async def _met(self, link_id, at_ms, max_things):
         if link_id not in self.claims or link_id not in self.offers:
             return LinkIdResult(ByLinkId.WAITING)
-        user_id, thing_id = self.claims.pop(link_id)[0], self.offers.pop(link_id)[0]
-        await self.link(user_id, thing_id, at_ms=at_ms, max_things=max_things)
+        user_id, thing_id = self.claims[link_id][0], self.offers[link_id][0]
+        linked = await self.link(user_id, thing_id, at_ms=at_ms, max_things=max_things)
+        if linked is LinkOutcome.TOO_MANY:
+            return LinkIdResult(ByLinkId.TOO_MANY_THINGS)
+        del self.claims[link_id], self.offers[link_id]
         return LinkIdResult(ByLinkId.LINKED, thing_id)
 
     def _announce(self, user_id, thing_id):

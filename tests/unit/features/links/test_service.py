@@ -198,6 +198,16 @@ async def test_a_user_and_a_thing_that_present_the_same_link_id_are_linked(links
     assert rig.told == ["ada", thing_id(1)]
 
 
+async def test_a_link_id_that_meets_a_user_with_as_many_things_as_may_be_says_so(links):
+    await links.set_link_app(ProductId(1), AppId("app"))
+    for number in (2, 3):
+        await links.link_by_token(ADA, thing_token(number), address=HERE)
+    await links.offer(a_thing(1), SERIAL)
+
+    with pytest.raises(TooManyThingsError, match="2"):
+        await links.claim(ADA, SERIAL)
+
+
 async def test_a_product_takes_no_link_ids_by_default(links):
     with pytest.raises(LinkIdNotAllowedError):
         await links.offer(a_thing(1), SERIAL)
@@ -253,3 +263,25 @@ async def test_only_a_product_that_exists_can_take_link_ids(links, rig):
     assert rig.store.link_app is None
     with pytest.raises(ProductNotFoundError):
         await links.set_link_app(ProductId(2), AppId("app"))
+
+
+async def test_a_thing_is_unlinked_only_so_often(links):
+    for _ in range(4):
+        await links.link_by_token(ADA, thing_token(1), address=HERE)
+        await links.unlink(ADA, thing_id(1))
+    await links.link_by_token(ADA, thing_token(1), address=HERE)
+
+    with pytest.raises(TooManyRequestsError, match="4 times in an hour"):
+        await links.unlink(ADA, thing_id(1))
+    with pytest.raises(ThingNotFoundError):
+        await links.unlink(BOB, thing_id(1))
+
+
+async def test_time_lets_a_thing_be_unlinked_again(links, rig):
+    for _ in range(4):
+        await links.link_by_token(ADA, thing_token(1), address=HERE)
+        await links.unlink(ADA, thing_id(1))
+    await links.link_by_token(ADA, thing_token(1), address=HERE)
+    rig.clock.advance(901)
+
+    assert await links.unlink(ADA, thing_id(1)) == thing_id(1)

@@ -12,16 +12,18 @@ from doubles.sealing import PlainSeal
 from doubles.values import MemoryValueStore
 from thingstead.features.links.model import LinkedThing
 from thingstead.features.mail.sealing import open_letter
-from thingstead.features.sharing.model import Entry, Reach, Rights, SharedThing
+from thingstead.features.sharing.model import Entry, GrantOutcome, Reach, Rights, SharedThing
 from thingstead.features.sharing.reaches import Reaches
 from thingstead.features.sharing.service import Sharing, SharingLimits
 from thingstead.features.values.model import DocumentChange, Write
 from thingstead.kernel.budget import Rate
 from thingstead.kernel.changes import Changes, Kind
+from thingstead.kernel.guesses import Guesses
 
 LIMITS = SharingLimits(
     entries=3,
     grants_per_user=4,
+    entries_per_user=6,
     mails=Rate(per_second=3 / 3_600, burst=3),
     mails_to_address=Rate(per_second=2 / 86_400, burst=2),
 )
@@ -53,28 +55,34 @@ class MemoryGrants:
         self.grants = {}
         self.links = {}
         self.letters = []
+        self.accept_attempts = 0
         self.somebody_is_faster = False
         self.leaves_out = Rights.NONE
 
-    async def add_grant(self, grant, link_digest, letter, *, max_grants):
-        if len([one for one in self.grants.values() if one.giver_id == grant.giver_id]) >= (
-            max_grants
-        ):
-            return False
+    async def add_grant(self, grant, link_digest, letter, *, max_grants, max_entries):
+        given = [one for one in self.grants.values() if one.giver_id == grant.giver_id]
+        if len(given) >= max_grants:
+            return GrantOutcome.TOO_MANY_GRANTS
+        if sum(len(one.entries) for one in (grant, *given)) > max_entries:
+            return GrantOutcome.TOO_MANY_ENTRIES
         entries = tuple(
             replace(one, rights=rights)
             for one in grant.entries
             if (rights := one.rights & ~self.leaves_out)
         )
         if not entries:
-            return True
+            return GrantOutcome.ADDED
         self.grants[grant.id] = replace(grant, entries=entries)
         self.links[link_digest] = grant.id
         self.letters.append(letter)
-        return True
+        return GrantOutcome.ADDED
 
-    async def given(self, user_id, *, at_ms):
-        return [one for one in self._living(at_ms) if one.giver_id == user_id]
+    async def given(self, user_id, *, at_ms, email=None):
+        return [
+            one
+            for one in self._living(at_ms)
+            if one.giver_id == user_id and email in (None, one.email)
+        ]
 
     async def received(self, user_id, *, at_ms):
         return [one for one in self._living(at_ms) if one.email == f"{user_id}@example.org"]
@@ -84,6 +92,7 @@ class MemoryGrants:
         return grant if grant in self._living(at_ms) else None
 
     async def accept_by_link(self, digest, *, at_ms):
+        self.accept_attempts += 1
         grant = await self.grant_of_link(digest, at_ms=at_ms)
         if grant is None:
             return None
@@ -175,6 +184,7 @@ class Rig:
             ids=SequentialIds(),
             seal=self.seal,
             limits=LIMITS,
+            guesses=Guesses("links", self.clock, bad=Rate(1, 2), spare=Rate(1, 1)),
         )
 
     def make_reaches(self, **options):

@@ -1,19 +1,26 @@
 """What the mail of a grant says, whatever things are called."""
 
+import json
+
 import pytest
 
 from doubles.callers import thing_id
 from thingstead.features.sharing.letters import named_entries, rights_text
 from thingstead.features.sharing.model import Entry, Rights
+from thingstead.kernel.json_values import JSONText
 
 THING = thing_id(1)
 READ = Entry(THING, "temperature", Rights.GET)
 
 
+def text_of(description):
+    return JSONText(json.dumps(description).encode("utf-8"))
+
+
 def test_a_line_names_the_resource_the_thing_and_the_rights():
     entries = [READ, Entry(thing_id(2), "description", Rights.ALL)]
 
-    assert rights_text(entries, {THING: {"name": " Roof "}}) == (
+    assert rights_text(entries, {THING: text_of({"name": " Roof "})}) == (
         f"temperature of Roof: read\ndescription of {thing_id(2)}: read, write, change, pass on"
     )
 
@@ -37,12 +44,12 @@ def test_a_line_names_the_resource_the_thing_and_the_rights():
     ],
 )
 def test_what_is_no_short_printable_line_is_no_name(description):
-    assert rights_text([READ], {THING: description}) == f"temperature of {THING}: read"
+    assert rights_text([READ], {THING: text_of(description)}) == f"temperature of {THING}: read"
 
 
 @pytest.mark.parametrize("name", ["x" * 100, "<b>Dach</b> & Gerät {{ link }}"])
 def test_any_other_name_stands_as_it_is(name):
-    assert rights_text([READ], {THING: {"name": name}}) == f"temperature of {name}: read"
+    assert rights_text([READ], {THING: text_of({"name": name})}) == f"temperature of {name}: read"
 
 
 def test_fifty_entries_have_lines_and_further_ones_are_counted():

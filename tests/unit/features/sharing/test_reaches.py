@@ -2,11 +2,14 @@
 
 import asyncio
 
+import pytest
+
 from doubles.callers import a_caller, thing_id
 from thingstead.features.links.model import LinkedThing
 from thingstead.features.sharing.model import Reach, Rights, SharedThing
 from thingstead.features.things.model import Thing
 from thingstead.kernel.changes import Kind
+from thingstead.kernel.errors import StoreUnavailableError
 from thingstead.kernel.ids import ProductId
 
 ADA = a_caller("ada")
@@ -98,15 +101,69 @@ async def test_room_is_counted_anew_after_forgetting(rig, make_owned):
     assert len(reaches) == 2
 
 
-async def test_two_look_ups_of_one_user_at_once_count_once(rig, make_owned):
-    reaches = rig.make_reaches(kept_things=7)
-    rig.reach_store.of_user = {"ada": Reach(make_owned(1, 2), {}), "bob": Reach(make_owned(3), {})}
+async def test_who_asks_while_a_reach_is_looked_up_waits_for_it(rig, reaches):
+    found = await asyncio.gather(*(reaches.of(ADA) for _ in range(50)), reaches.of(BOB))
 
-    await asyncio.gather(reaches.of(ADA), reaches.of(ADA))
-    await reaches.of(BOB)
+    assert rig.reach_store.asked == ["ada", "bob"]
+    assert len(set(map(id, found[:50]))) == 1
 
-    assert rig.reach_store.asked == ["ada", "ada", "bob"]
-    assert len(reaches) == 2
+
+async def test_what_is_being_looked_up_is_not_given_to_who_asks_after_a_change(rig, reaches):
+    first = asyncio.create_task(reaches.of(ADA))
+    await asyncio.sleep(0)
+    rig.reach_store.of_user["ada"] = Reach({}, {})
+    rig.changes.tell(Kind.USER, "ada")
+
+    later = await reaches.of(ADA)
+
+    assert later == Reach({}, {})
+    assert (await first).owned
+    assert await reaches.of(ADA) is later
+
+
+async def test_a_change_of_somebody_else_does_not_spoil_a_look_up(rig, reaches):
+    rig.reach_store.before_answer = lambda: rig.changes.tell(Kind.USER, "bob")
+
+    first = await reaches.of(ADA)
+
+    assert await reaches.of(ADA) is first
+
+
+async def test_when_everything_is_forgotten_a_look_up_under_way_is_too(rig, reaches):
+    first = asyncio.create_task(reaches.of(ADA))
+    await asyncio.sleep(0)
+    rig.announcements.lose()
+    rig.changes.look_now()
+
+    await reaches.of(ADA)
+    await first
+
+    assert rig.reach_store.asked == ["ada", "ada"]
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+async def test_a_caller_who_goes_away_takes_no_other_along(rig, reaches, gone):
+    waiting = [asyncio.create_task(reaches.of(ADA)) for _ in range(3)]
+    await asyncio.sleep(0)
+
+    waiting[gone].cancel()
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert isinstance(found.pop(gone), asyncio.CancelledError)
+    assert [sorted(reach.owned) for reach in found] == [[thing_id(1), thing_id(2)]] * 2
+
+
+async def test_a_failed_look_up_fails_for_all_who_wait_and_is_tried_again(rig, reaches):
+    def fail():
+        raise StoreUnavailableError
+
+    rig.reach_store.before_answer = fail
+    found = await asyncio.gather(reaches.of(ADA), reaches.of(ADA), return_exceptions=True)
+    rig.reach_store.before_answer = None
+
+    assert [type(one) for one in found] == [StoreUnavailableError] * 2
+    assert (await reaches.of(ADA)).owned
+    assert rig.reach_store.asked == ["ada", "ada"]
 
 
 async def test_a_reach_larger_than_the_room_is_not_remembered(rig, make_owned):

@@ -304,6 +304,18 @@ async def test_a_user_gives_as_many_grants_as_they_may_and_no_more(sharing, rig)
     assert len(rig.store.letters) == 4
 
 
+async def test_a_user_gives_as_many_entries_in_all_grants_as_they_may_and_no_more(sharing, rig):
+    three = {resource: {thing_id(1): {"get": True}} for resource in "abc"}
+    await sharing.grant(ADA, "dora@example.org", three)
+    await sharing.grant(ADA, "emil@example.org", three)
+    rig.clock.advance(3_600)
+
+    with pytest.raises(TooManyGrantsError, match="6 entries"):
+        await sharing.grant(ADA, TO_CARL, permissions())
+    assert len(rig.store.letters) == 2
+    assert await sharing.grant(BOB, TO_CARL, permissions()) is not None
+
+
 async def test_a_grant_that_was_one_too_many_cost_no_mail(sharing, rig):
     for number in range(4):
         await sharing.grant(ADA, f"friend{number}@example.org", permissions())
@@ -368,19 +380,20 @@ async def test_the_link_shows_the_grant_and_changes_nothing(sharing, rig):
     grant = await sharing.grant(ADA, TO_CARL, permissions())
     token = rig.letters()[0].facts["link"].rsplit("/", 1)[1]
 
-    assert await sharing.grant_of_link(token) == await sharing.grant_of_link(token) == grant
+    for _ in range(2):
+        assert await sharing.grant_of_link(token, address="192.0.2.1") == grant
 
 
 async def test_the_link_accepts_once(sharing, rig):
     await sharing.grant(ADA, TO_CARL, permissions())
     token = rig.letters()[0].facts["link"].rsplit("/", 1)[1]
 
-    accepted = await sharing.accept_by_link(token)
+    accepted = await sharing.accept_by_link(token, address="192.0.2.1")
 
     assert accepted.accepted_at_ms == rig.clock.now_ms()
     assert rig.told == ["carl"]
     with pytest.raises(MailLinkNotFoundError):
-        await sharing.accept_by_link(token)
+        await sharing.accept_by_link(token, address="192.0.2.1")
 
 
 @pytest.mark.parametrize("token", ["", "short", "\ud800", "x" * 43])
@@ -388,9 +401,27 @@ async def test_another_link_finds_nothing(sharing, token):
     await sharing.grant(ADA, TO_CARL, permissions())
 
     with pytest.raises(MailLinkNotFoundError):
-        await sharing.grant_of_link(token)
+        await sharing.grant_of_link(token, address="192.0.2.1")
     with pytest.raises(MailLinkNotFoundError):
-        await sharing.accept_by_link(token)
+        await sharing.accept_by_link(token, address="192.0.2.1")
+
+
+async def test_a_link_that_does_not_work_never_asks_to_write(sharing, rig):
+    with pytest.raises(MailLinkNotFoundError):
+        await sharing.accept_by_link("x" * 43, address="192.0.2.1")
+
+    assert rig.store.accept_attempts == 0
+
+
+async def test_so_many_links_that_do_not_work_are_tried_from_one_address(sharing):
+    for _ in range(2):
+        with pytest.raises(MailLinkNotFoundError):
+            await sharing.accept_by_link("x" * 43, address="192.0.2.1")
+
+    with pytest.raises(TooManyRequestsError, match="at most 60 links in a minute"):
+        await sharing.accept_by_link("x" * 43, address="192.0.2.1")
+    with pytest.raises(MailLinkNotFoundError):
+        await sharing.accept_by_link("x" * 43, address="192.0.2.2")
 
 
 async def test_an_expired_link_finds_nothing(sharing, rig):
@@ -399,4 +430,4 @@ async def test_an_expired_link_finds_nothing(sharing, rig):
     rig.clock.advance(3 * DAY_S)
 
     with pytest.raises(MailLinkNotFoundError):
-        await sharing.grant_of_link(token)
+        await sharing.grant_of_link(token, address="192.0.2.1")

@@ -12,6 +12,7 @@ from thingstead.features.apps.service import Apps
 from thingstead.features.mail.sealing import open_letter
 from thingstead.features.users.account_changes import AccountChanges
 from thingstead.features.users.accounts import Accounts, PasswordRules, UserStores
+from thingstead.features.users.errands import Errands
 from thingstead.features.users.errors import SettingsTooLargeError
 from thingstead.features.users.letters import Letters
 from thingstead.features.users.limits import GuessLimits, UserLimits
@@ -21,8 +22,9 @@ from thingstead.features.users.recovery import Recovery
 from thingstead.features.users.sessions import Sessions
 from thingstead.features.users.user_settings import UserSettings
 from thingstead.kernel.budget import Rate
-from thingstead.kernel.changes import Changes
+from thingstead.kernel.changes import Change, Changes, Kind
 from thingstead.kernel.errors import OverloadedError
+from thingstead.kernel.guesses import Guesses
 from thingstead.kernel.known_tokens import TokenLimits
 
 HERE = "192.0.2.1"
@@ -55,13 +57,15 @@ class FakeApps:
 class FakeUsers:
     """Users, sessions, links, settings and letters; `before` runs ahead of the call it names."""
 
-    def __init__(self):
+    def __init__(self, signal):
+        self.signal = signal
         self.accounts = {}
         self.open = {}
         self.links = {}
         self.letters = []
         self.settings_of = {}
         self.noted = []
+        self.noted_at_once = []
         self.before = {}
         self.reads = 0
 
@@ -72,7 +76,8 @@ class FakeUsers:
         if await self.account(account.user.app_id, account.user.email) is not None:
             return False
         self.accounts[account.user.id] = account
-        self.open[session.digest] = session.session
+        if session is not None:
+            self.open[session.digest] = session.session
         if mail_link is not None:
             self.links[mail_link.digest] = mail_link
         self._post(letter)
@@ -91,13 +96,16 @@ class FakeUsers:
     async def account_of(self, user_id):
         return self.accounts.get(user_id)
 
-    async def set_password(self, user_id, password_hash, *, keep, letter, at_ms):
+    async def set_password(self, user_id, password_hash, *, keep, voids_resets, letter, at_ms):
         await self._enter("set_password")
         if user_id not in self.accounts:
             return False
+        if keep is not None and not self._has_session(user_id, keep):
+            return False
         self.accounts[user_id] = replace(self.accounts[user_id], password_hash=password_hash)
         self._end(lambda session: session.user_id == user_id and session.id != keep)
-        self._void(user_id, LinkPurpose.RESET)
+        if voids_resets:
+            self._void(user_id, LinkPurpose.RESET)
         self._post(letter)
         return True
 
@@ -108,7 +116,13 @@ class FakeUsers:
     async def note_letter(self, letter, *, at_ms):
         self._post(letter)
 
-    async def delete_user(self, user_id, *, at_ms):
+    async def delete_user(self, user_id, *, at_ms, proof=None):
+        if proof is not None and not (
+            user_id in self.accounts
+            and self.accounts[user_id].password_hash == proof.password_hash
+            and self._has_session(user_id, proof.session_id)
+        ):
+            return False
         self._end(lambda session: session.user_id == user_id)
         return self.accounts.pop(user_id, None) is not None
 
@@ -125,6 +139,8 @@ class FakeUsers:
         mine = await self.sessions(session.session.user_id, at_ms=0)
         mine.sort(key=lambda one: (one.seen_at_ms, one.id), reverse=True)
         ended = {one.id for one in mine[max_sessions:]}
+        if ended:
+            self.signal.waiting.append(Change(Kind.USER, session.session.user_id))
         self._end(lambda one: one.id in ended)
 
     async def sessions(self, user_id, *, at_ms):
@@ -141,12 +157,16 @@ class FakeUsers:
     async def end_other_sessions(self, user_id, keep):
         return self._end(lambda one: one.user_id == user_id and one.id != keep)
 
-    async def note_seen(self, session_id, *, seen_at_ms, expires_at_ms):
+    async def note_seen(self, uses):
         await self._enter("note_seen")
-        self.noted.append(session_id)
-        for digest, one in self.open.items():
-            if one.id == session_id:
-                self.open[digest] = replace(one, seen_at_ms=seen_at_ms, expires_at_ms=expires_at_ms)
+        self.noted_at_once.append(len(uses))
+        self.noted += [use.session_id for use in uses]
+        for use in uses:
+            for digest, one in self.open.items():
+                if one.id == use.session_id:
+                    self.open[digest] = replace(
+                        one, seen_at_ms=use.seen_at_ms, expires_at_ms=use.expires_at_ms
+                    )
 
     async def add_mail_link(self, link, letter, *, at_ms):
         self._void(link.user_id, link.purpose)
@@ -160,6 +180,7 @@ class FakeUsers:
         return self.accounts[link.user_id].user
 
     async def confirm_address(self, digest, *, at_ms):
+        await self._enter("confirm_address")
         user = await self.user_of_link(digest, LinkPurpose.CONFIRM, at_ms=at_ms)
         return None if user is None else self._confirm(digest, user, at_ms)
 
@@ -168,7 +189,9 @@ class FakeUsers:
         user = await self.user_of_link(digest, LinkPurpose.RESET, at_ms=at_ms)
         if user is None:
             return None
-        await self.set_password(user.id, password_hash, keep=None, letter=letter, at_ms=at_ms)
+        await self.set_password(
+            user.id, password_hash, keep=None, voids_resets=True, letter=letter, at_ms=at_ms
+        )
         return self._confirm(digest, user, at_ms)
 
     async def settings(self, user_id):
@@ -179,6 +202,9 @@ class FakeUsers:
         if len(merged) > max_members or len(str(merged)) > max_bytes:
             raise SettingsTooLargeError
         self.settings_of[user_id] = merged
+
+    def _has_session(self, user_id, session_id):
+        return any((one.user_id, one.id) == (user_id, session_id) for one in self.open.values())
 
     def _confirm(self, digest, user, at_ms):
         self.links.pop(digest, None)
@@ -218,14 +244,17 @@ class FakeHasher:
         self.is_overloaded = False
         self.hash_is_overloaded = False
         self.during_verify = _nothing
+        self.payers = []
 
-    async def hash(self, password):
+    async def hash(self, password, *, payer=""):
+        self.payers.append(payer)
         if self.is_overloaded or self.hash_is_overloaded:
             raise OverloadedError
         self.hashed += 1
         return f"v{self.version}:{password}"
 
-    async def verify(self, encoded, password):
+    async def verify(self, encoded, password, *, payer=""):
+        self.payers.append(payer)
         if self.is_overloaded:
             raise OverloadedError
         self.verified += 1
@@ -292,13 +321,15 @@ class Rig:
         self.signal = FakeSignal()
         self.changes = Changes(self.signal, self.clock)
         self.app_store = FakeApps()
-        self.store = FakeUsers()
+        self.store = FakeUsers(self.signal)
         self.hasher = FakeHasher()
         self.sleep = FakeSleep()
         self.apps = Apps(self.app_store, self.ids, self.clock, self.changes)
         self.passwords = PasswordRules(self.hasher, {"password123"})
         self.guard = LoginGuard(self.clock, limits.guesses, self.sleep)
         self.letters = Letters(self.seal, self.ids, self.clock, limits)
+        self.errands = Errands(most_waiting=3)
+        self.guesses = Guesses("links", self.clock, bad=limits.tokens.bad, spare=Rate(1, 1))
         self.accounts = Accounts(
             UserStores(self.store, self.store),
             self.apps,
@@ -310,6 +341,7 @@ class Rig:
             changes=self.changes,
             limits=limits,
             sleep=self.sleep,
+            errands=self.errands,
         )
         self.sessions = Sessions(self.store, self.apps, self.clock, self.changes, limits=limits)
         self.account_changes = AccountChanges(
@@ -331,6 +363,9 @@ class Rig:
             changes=self.changes,
             limits=limits,
             sleep=self.sleep,
+            guard=self.guard,
+            errands=self.errands,
+            guesses=self.guesses,
         )
         self.app = None
 
@@ -341,6 +376,11 @@ class Rig:
     async def login(self, email=ADA, password=PASSWORD, *, app=None, address=HERE, label=""):
         app_id = (app or self.app).id
         return await self.accounts.login(app_id, email, password, label=label, address=address)
+
+    async def request_reset(self, email=ADA, *, app=None, address=HERE):
+        """Ask for a letter that resets, and have written what waits to be."""
+        await self.recovery.request_reset((app or self.app).id, email, address=address)
+        await self.errands.do_waiting()
 
     async def authenticate(self, token, address=HERE):
         return await self.sessions.authenticate(token, address=address)

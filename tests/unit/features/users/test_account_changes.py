@@ -6,6 +6,7 @@ from thingstead.features.users.errors import (
     CurrentPasswordError,
     InvalidPasswordError,
     InvalidSessionError,
+    MailLinkNotFoundError,
     WrongPasswordError,
 )
 from thingstead.kernel.changes import Change, Kind
@@ -103,6 +104,55 @@ async def test_a_user_deleted_meanwhile_gets_no_password(rig, ada):
 
     with pytest.raises(InvalidSessionError):
         await change(rig, ada)
+
+
+async def reset_meanwhile(rig, password):
+    """The owner asks for a link and sets another password, which ends every session."""
+    await rig.request_reset()
+    await rig.recovery.reset(rig.link(), password, address=HERE)
+
+
+async def test_a_session_that_ends_while_the_password_is_hashed_changes_nothing(rig, ada):
+    prepared = await rig.account_changes.prepare_password(
+        ada, "thiefs password", current=None, must_have_current=False, address=HERE
+    )
+    await reset_meanwhile(rig, NEW)
+
+    with pytest.raises(InvalidSessionError):
+        await rig.account_changes.set_password(ada, prepared)
+
+    assert await rig.login(password=NEW)
+
+
+async def test_without_the_current_password_a_link_that_resets_goes_on_working(rig, ada):
+    await rig.request_reset()
+    link = rig.link()
+
+    await change(rig, ada, "thiefs password")
+
+    assert await rig.recovery.reset(link, NEW, address=HERE)
+
+
+async def test_with_the_current_password_a_link_that_resets_is_void(rig, ada):
+    await rig.request_reset()
+    link = rig.link()
+
+    await change(rig, ada, current="correct horse")
+
+    with pytest.raises(MailLinkNotFoundError):
+        await rig.recovery.reset(link, "third password", address=HERE)
+
+
+@pytest.mark.parametrize("password", [NEW, "correct horse"])
+async def test_a_session_that_ends_while_the_password_is_checked_deletes_nothing(
+    rig, ada, password
+):
+    rig.hasher.during_verify = lambda: reset_meanwhile(rig, password)
+
+    with pytest.raises(InvalidSessionError):
+        await rig.account_changes.delete(ada, password="correct horse", address=HERE)
+
+    assert await rig.login(password=password)
 
 
 async def test_a_deleted_user_is_gone_at_once(rig):

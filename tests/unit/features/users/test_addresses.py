@@ -15,15 +15,18 @@ from thingstead.features.users.errors import InvalidEmailError
         ("  ada@example.org\n", "ada@example.org"),
         ("Ada.Lovelace+iot@Example.ORG", "ada.lovelace+iot@example.org"),
         ("ada@localhost", "ada@localhost"),
-        ("ada@b\u00fccher.example", "ada@b\u00fccher.example"),
-        ("ada@bu\u0308cher.example", "ada@b\u00fccher.example"),
+        ("ada@b\u00fccher.example", "ada@xn--bcher-kva.example"),
+        ("ada@bu\u0308cher.example", "ada@xn--bcher-kva.example"),
         ("J\u030c@example.org", "\u01f0@example.org"),
-        ("\u30a2\u30c0@\u4f8b.jp", "\u30a2\u30c0@\u4f8b.jp"),
+        ("\u30a2\u30c0@\u4f8b.jp", "\u30a2\u30c0@xn--fsq.jp"),
         (
             "ada@\u0939\u093f\u0928\u094d\u0926\u0940.example",
-            "ada@\u0939\u093f\u0928\u094d\u0926\u0940.example",
+            "ada@xn--j2bd4cyah0f.example",
         ),
         ("ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
+        ("ada@XN--BCHER-KVA.example", "ada@xn--bcher-kva.example"),
+        ("ada@\uff42omb.example", "ada@bomb.example"),
+        ("ada@\U0001d41bomb.example", "ada@bomb.example"),
         ("o'hara!#$%&*/=?^_`{|}~-@a-b.c1", "o'hara!#$%&*/=?^_`{|}~-@a-b.c1"),
     ],
 )
@@ -53,6 +56,25 @@ def test_characters_that_mean_something_in_a_head_are_refused(character):
 )
 def test_a_domain_has_letters_digits_and_hyphens_within(domain):
     with pytest.raises(InvalidEmailError, match="no domain"):
+        email_address(f"ada@{domain}")
+
+
+@pytest.mark.parametrize("domain", ["fa\u00df.example", "fa\u1e9e.example", "\u03ba\u03c2.example"])
+def test_a_domain_that_means_another_one_to_other_programs_is_to_be_written_in_ascii(domain):
+    with pytest.raises(InvalidEmailError, match="xn--"):
+        email_address(f"ada@{domain}")
+
+
+@pytest.mark.parametrize("label", ["\u05d0a", "\ufb30a", "\u00fc" * 60])
+def test_a_label_that_has_no_form_in_ascii_is_refused(label):
+    with pytest.raises(InvalidEmailError, match="no domain"):
+        email_address(f"ada@{label}.example")
+
+
+def test_the_form_in_ascii_counts_for_the_length():
+    domain = ".".join(["".join(chr(0x4E00 + 1_000 * number) for number in range(13))] * 6)
+
+    with pytest.raises(InvalidEmailError, match="254 characters"):
         email_address(f"ada@{domain}")
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from thingstead.features.mail.model import LINK_LIFETIMES, Occasion
 from thingstead.features.users.limits import UserLimits
 
 LIMITS = UserLimits()
@@ -43,3 +44,11 @@ def test_users_have_50_sessions_and_50_calls_a_second():
 
 def test_settings_have_100_members_and_16_kib():
     assert (LIMITS.settings_members, LIMITS.settings_bytes) == (100, 16_384)
+
+
+def test_links_work_as_long_as_their_letters_say():
+    confirming = LINK_LIFETIMES[Occasion.CONFIRM_ADDRESS].total_seconds()
+    resetting = LINK_LIFETIMES[Occasion.RESET_PASSWORD].total_seconds()
+
+    assert LIMITS.confirm_link_ms == confirming * 1_000
+    assert LIMITS.reset_link_ms == resetting * 1_000

@@ -138,6 +138,41 @@ async def test_guesses_sent_together_are_paid_for_before_any_has_failed(guard):
     assert kinds == [WrongPasswordError] * 2 + [TooManyRequestsError] * 3
 
 
+async def test_right_passwords_sent_together_are_all_looked_at(guard):
+    gate = asyncio.Event()
+    looked_at = []
+
+    async def log_in(number):
+        async with guard.attempt(ADA, HERE):
+            looked_at.append(number)
+            await gate.wait()
+
+    log_ins = [asyncio.create_task(log_in(number)) for number in range(4)]
+    await asyncio.sleep(0)
+    at_once = list(looked_at)
+    gate.set()
+    await asyncio.gather(*log_ins)
+
+    assert at_once == [0, 1]
+    assert looked_at == [0, 1, 2, 3]
+
+
+async def test_only_so_many_wait_for_others_of_their_account(guard):
+    gate = asyncio.Event()
+
+    async def log_in():
+        async with guard.attempt(ADA, HERE):
+            await gate.wait()
+
+    log_ins = [asyncio.create_task(log_in()) for _ in range(4)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(TooManyRequestsError):
+        await log_in()
+    gate.set()
+    await asyncio.gather(*log_ins)
+
+
 async def test_strange_addresses_wait_longer_each_time_for_an_account_under_attack(guard, sleep):
     await exhaust(guard)
 

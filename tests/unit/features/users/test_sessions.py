@@ -7,6 +7,7 @@ import pytest
 from thingstead.features.apps.model import AppChange
 from thingstead.features.users.errors import InvalidSessionError, SessionNotFoundError
 from thingstead.features.users.limits import UserLimits
+from thingstead.features.users.model import SessionUse
 from thingstead.features.users.sessions import _MOST_TO_NOTE, new_session
 from thingstead.kernel.changes import Change, Kind
 from thingstead.kernel.errors import StoreUnavailableError, TooManyRequestsError
@@ -149,6 +150,16 @@ async def test_a_use_noted_while_an_earlier_one_is_written_is_kept(rig, token):
     await rig.sessions.flush_seen()
 
     assert len(rig.store.noted) == 2
+
+
+@pytest.mark.parametrize(("used", "at_once"), [(500, [500]), (501, [500, 1])])
+async def test_uses_are_written_many_at_once(rig, used, at_once):
+    rig.sessions._uses.update({number: SessionUse(number, 1, 2) for number in range(used)})
+
+    await rig.sessions.flush_seen()
+
+    assert rig.store.noted_at_once == at_once
+    assert rig.sessions._uses == {}
 
 
 async def test_only_so_many_uses_wait_to_be_written(rig, token):

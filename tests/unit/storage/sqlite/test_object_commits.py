@@ -16,9 +16,6 @@ from thingstead.features.collections.errors import (
 )
 from thingstead.features.collections.model import CollectionLimits, StoredObject
 from thingstead.kernel.errors import StorageFullError, StoreUnavailableError, ThingsteadError
-from thingstead.storage.sql.objects import delete_objects_of
-
-OTHER_USER = "two"
 
 
 @pytest.fixture
@@ -243,33 +240,3 @@ async def test_who_no_longer_waits_disturbs_no_other(core, store):
     await other
 
     assert await ids(store) == ["b", "a"]
-
-
-async def test_everything_of_a_user_is_deleted_in_another_s_transaction(core, store):
-    limits = CollectionLimits(collections_per_user=2)
-    for owner in (USER, OTHER_USER):
-        for name in ("things", "others"):
-            await create(store, place("a", name, owner), limits)
-
-    async with core._database.writing() as connection:
-        await delete_objects_of(connection, USER)
-
-    assert await ids(store) == []
-    assert await store.collections(USER) == []
-    assert await store.collections(OTHER_USER) == ["others", "things"]
-    await create(store, place("a", "new"), limits)
-    assert await store.collections(USER) == ["new"]
-
-
-async def test_what_another_s_transaction_undoes_is_not_deleted(core, store):
-    await create(store, place("a"))
-
-    async def delete_and_fail():
-        async with core._database.writing() as connection:
-            await delete_objects_of(connection, USER)
-            _ = 1 / 0
-
-    with pytest.raises(ZeroDivisionError):
-        await delete_and_fail()
-
-    assert await ids(store) == ["a"]

@@ -7,8 +7,6 @@ import pytest
 
 from doubles.object_rig import LIMITS, USER, create, merge, opened, place
 from doubles.value_rig import overheard
-from thingstead.storage.sql.objects import DELETE_ALL
-from thingstead.storage.sqlite.object_statements import compiled
 
 CALLS = {
     "create": lambda store: create(store, place("b")),
@@ -22,8 +20,8 @@ CALLS = {
 }
 
 
-def steps_of(connection, statement, binds=()):
-    plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", binds)
+def steps_of(connection, statement):
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}")
     return [step[3] for step in plan]
 
 
@@ -49,12 +47,3 @@ async def test_every_statement_finds_its_rows_by_an_index(tmp_path, name):
         with closing(sqlite3.connect(tmp_path / "core.db")) as connection:
             for statement in statements:
                 assert_is_search(steps_of(connection, statement))
-
-
-async def test_deleting_all_of_a_user_finds_it_by_an_index(tmp_path):
-    async with opened(tmp_path / "core.db"):
-        with closing(sqlite3.connect(tmp_path / "core.db")) as connection:
-            for statement in DELETE_ALL:
-                steps = steps_of(connection, compiled(statement), {"owner": USER})
-                assert [step for step in steps if "SEARCH" in step]
-                assert_is_search(steps)

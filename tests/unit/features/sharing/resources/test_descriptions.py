@@ -1,6 +1,7 @@
 """Descriptions as users read and replace them."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -11,14 +12,24 @@ from thingstead.features.magic.errors import (
     DocumentTooLargeError,
     InvalidDescriptionError,
 )
+from thingstead.features.sharing import resources as sharing_resources
 from thingstead.features.sharing.descriptions import Described
 from thingstead.features.sharing.errors import RightMissingError
 from thingstead.features.things.errors import ThingNotFoundError
 from thingstead.features.values.errors import ResourceNotFoundError
 from thingstead.features.values.model import MagicEcho
+from thingstead.kernel.json_values import JSONText
 
 ONE, TWO, THREE = thing_id(1), thing_id(2), thing_id(3)
 ROOF = {"name": "Roof"}
+
+
+async def all_of(pages):
+    return [one async for page in pages for one in page]
+
+
+async def decoded(pages):
+    return [(thing, text.decoded()) for thing, text in await all_of(pages)]
 
 
 async def test_who_may_reads_a_description(resources, rig, ada, bob):
@@ -49,10 +60,46 @@ async def test_public_descriptions_are_those_of_all_things_with_any_right(resour
     for number in (1, 2, 3):
         await rig.describe(number, {"name": f"{number}"})
 
-    public = await resources.public_descriptions(bob)
+    assert await all_of(resources.public_description_pages(bob)) == [
+        (ONE, {"name": "1"}),
+        (THREE, JSONText(b'{"name":"3"}')),
+    ]
+    public = await all_of(resources.public_description_pages(ada))
+    assert [thing for thing, _ in public] == [ONE, TWO]
 
-    assert [thing for thing, _ in public] == [ONE, THREE]
-    assert [thing for thing, _ in await resources.public_descriptions(ada)] == [ONE, TWO]
+
+async def test_a_page_of_public_descriptions_is_never_empty(resources, rig, bob, monkeypatch):
+    monkeypatch.setattr(sharing_resources, "DESCRIPTIONS_A_PAGE", 1)
+    await rig.describe(1, {"floor": 2})
+    await rig.describe(3, ROOF)
+
+    pages = [page async for page in resources.public_description_pages(bob)]
+
+    assert [[thing for thing, _ in page] for page in pages] == [[THREE]]
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "pages"),
+    [
+        ("DESCRIPTIONS_A_PAGE", 1, [[ONE], [TWO]]),
+        ("DESCRIPTIONS_A_PAGE", 2, [[ONE, TWO]]),
+        ("DESCRIPTION_BYTES_A_PAGE", 15, [[ONE], [TWO]]),
+        ("DESCRIPTION_BYTES_A_PAGE", 16, [[ONE, TWO]]),
+    ],
+)
+async def test_descriptions_come_in_pages(resources, rig, ada, monkeypatch, name, most, pages):
+    monkeypatch.setattr(sharing_resources, name, most)
+    await rig.describe(1, ROOF)
+    await rig.describe(2, ROOF)
+
+    given = [page async for page in resources.description_pages(ada)]
+
+    assert len(json.dumps(ROOF, separators=(",", ":"))) == 15
+    assert [[thing for thing, _ in page] for page in given] == pages
+
+
+async def test_without_a_description_there_is_no_page(resources, ada):
+    assert [page async for page in resources.description_pages(ada)] == []
 
 
 async def test_an_app_with_declared_resources_sees_descriptions_too(resources, rig):
@@ -60,15 +107,18 @@ async def test_an_app_with_declared_resources_sees_descriptions_too(resources, r
     narrow = a_caller("ada", resources=["humidity"])
 
     assert (await resources.description(narrow, ONE)).document == ROOF
-    assert await resources.descriptions(narrow) == [(ONE, ROOF)]
+    assert await decoded(resources.description_pages(narrow)) == [(ONE, ROOF)]
 
 
 async def test_descriptions_are_those_that_may_be_read(resources, rig, ada, bob):
     for number in (1, 2, 3):
         await rig.describe(number, {"name": f"{number}"})
 
-    assert await resources.descriptions(ada) == [(ONE, {"name": "1"}), (TWO, {"name": "2"})]
-    assert await resources.descriptions(bob) == [(THREE, {"name": "3"})]
+    assert await decoded(resources.description_pages(ada)) == [
+        (ONE, {"name": "1"}),
+        (TWO, {"name": "2"}),
+    ]
+    assert await decoded(resources.description_pages(bob)) == [(THREE, {"name": "3"})]
 
 
 async def test_who_may_replaces_a_description(resources, rig, ada):

@@ -79,25 +79,24 @@ async def test_resources_are_those_that_may_be_read_with_their_things(resources,
     await rig.wrote(1, "humidity", 50)
 
     assert await resources.resources(ada) == [
-        ("description", [ONE, TWO]),
         ("humidity", [ONE]),
         ("temperature", [ONE, TWO]),
     ]
-    assert await resources.resources(bob) == [("description", [THREE]), ("temperature", [ONE])]
+    assert await resources.resources(bob) == [("temperature", [ONE])]
 
 
 async def test_resources_are_listed_beyond_what_roles_hold(resources, rig, ada):
-    # Two descriptions and nine keys are eleven entries, which is the most that is listed.
-    for number in range(9):
+    # Descriptions do not count; eleven is the most that is listed.
+    for number in range(11):
         await rig.wrote(1, f"r{number}", 1)
 
     listed = await resources.resources(ada)
 
-    assert listed == [("description", [ONE, TWO]), *((f"r{n}", [ONE]) for n in range(9))]
+    assert listed == sorted((f"r{n}", [ONE]) for n in range(11))
 
 
 async def test_more_resources_than_are_listed_are_refused_and_not_cut_off(resources, rig, ada):
-    for number in range(10):
+    for number in range(12):
         await rig.wrote(1, f"r{number}", 1)
 
     with pytest.raises(TooManyResourcesError, match="more than 11 of all things"):
@@ -108,7 +107,7 @@ async def test_what_is_not_readable_takes_no_room_in_the_list(resources, rig, bo
     for number in range(12):
         await rig.wrote(1, f"secret{number}", 1)
 
-    assert await resources.resources(bob) == [("description", [THREE])]
+    assert await resources.resources(bob) == []
 
 
 async def test_values_of_all_things_come_newest_first_and_the_limit_counts_over_all(
