@@ -25,7 +25,12 @@ from thingstead.settings import LimitSettings, Settings
 
 GOOD = compact(values(("k", 1)))
 ROOT = Path(__file__).parents[2]
-# The fields that a limit may have without being set in this file: why, and where its test is.
+FILES = (
+    Path(__file__),
+    ROOT / "tests/api/app/test_limits.py",
+    ROOT / "tests/api/app/test_limits_of_things.py",
+)
+# The fields that a limit may have without being set in these files: why, and where its test is.
 EXCEPTIONS = {
     "kept_bytes": ("no answer shows it", "tests/unit/storage/test_newest_cache.py"),
     "drain_seconds": ("it needs a process that ends", "tests/e2e/test_server_process.py"),
@@ -472,10 +477,11 @@ def test_the_deadlines_of_a_connection_are_those_of_the_settings():
 
 
 def limits_set_here():
-    """The names of the limits with which this file starts something."""
+    """The names of the limits with which one of these files starts something."""
     return {
         keyword.arg
-        for call in ast.walk(ast.parse(Path(__file__).read_text("utf-8")))
+        for file in FILES
+        for call in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Name)
         and call.func.id == "LimitSettings"
