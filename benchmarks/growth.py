@@ -193,7 +193,7 @@ async def _read(
     for _ in range(number):
         thing = draw.choice(things)
         begun = time.perf_counter()
-        reading = await store.newest(thing, fleet.KEY, window)
+        reading = await store.newest(thing, (0,), fleet.KEY, window)
         latencies.append((time.perf_counter() - begun) * 1e3)
         if reading is None or len(reading.rows) != _NEWEST:
             raise RuntimeError("a series is not as it was filled")

@@ -114,11 +114,16 @@ def bare_asgi(
         yield Running(name, port, process.pid, log)
 
 
-def ask(port: int, method: str, target: str, body: bytes | None = None) -> Given:
-    """Make one request."""
+def ask(
+    port: int, method: str, target: str, body: bytes | None = None, *, session: str | None = None
+) -> Given:
+    """Make one request, with a session's token if one is given."""
+    headers = {"Content-Type": "application/json"}
+    if session is not None:
+        headers["Authorization"] = session
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10.0)
     try:
-        connection.request(method, target, body, {"Content-Type": "application/json"})
+        connection.request(method, target, body, headers)
         response = connection.getresponse()
         lines = [f"HTTP/1.1 {response.status} {response.reason}"]
         lines += [f"{name}: {value}" for name, value in response.getheaders()]
