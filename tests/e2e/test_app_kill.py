@@ -26,7 +26,7 @@ _LIMITS = {
     for name in (
         "CALLS_PER_SECOND",
         "CALL_BURST",
-        "LINKS_PER_THING",
+        "UNLINKS_PER_THING",
         "LINK_TRIES_PER_HOUR",
         "REGISTRATIONS_PER_HOUR",
     )
