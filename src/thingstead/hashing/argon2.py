@@ -35,7 +35,7 @@ _SALT_BYTES = 16
 _HASH_BYTES = 32
 _ARGON2_VERSION = 19
 _NO_MEMORY = -22  # ARGON2_MEMORY_ALLOCATION_ERROR of argon2.h
-# On one core, p99 of writes beside 50 log-ins was 2.2 times that without them at 10, and 1.7
+# On one core, p99 of writes beside 50 log-ins was 2.2 times that without them at 10, and 1.8
 # times at 19 (benchmarks/README.md, log-ins); a log-in takes as long either way.
 _NICENESS = 19
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
