@@ -16,6 +16,8 @@ from thingstead.kernel.guesses import Guesses
 
 Holder = TypeVar("Holder")
 
+_NEVER = float("inf")
+
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[Holder]):
@@ -55,7 +57,8 @@ class KnownTokens(Generic[Holder]):
     def get(self, token: str) -> Holder | None:
         """Return whose token it is, if that is remembered and still true."""
         entry = self._known.get(token)
-        if entry is None or entry[1] < self._clock.monotonic():
+        # Hardly any token expires, and this stands on every request.
+        if entry is None or (entry[1] != _NEVER and entry[1] < self._clock.monotonic()):
             return None
         return entry[0]
 
@@ -98,7 +101,7 @@ class KnownTokens(Generic[Holder]):
     def _remember(self, token: str, found: Found[Holder]) -> None:
         while len(self._known) >= self._limits.kept:
             self._drop(next(iter(self._known)))
-        until = float("inf")
+        until = _NEVER
         if found.expires_at_ms is not None:
             left_ms = found.expires_at_ms - self._clock.now_ms()
             until = self._clock.monotonic() + left_ms / 1_000

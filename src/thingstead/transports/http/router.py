@@ -89,42 +89,50 @@ class Router:
             InvalidSessionTokenError, AddressNotFoundError: it does not exist, below /v2 or not.
         """
         method = request.method
-        found = self._walk(self._root, request.segments, lambda node: _serves(node, method))
-        if found is None:
+        values: list[str] = []
+        node = self._walk(self._root, request.segments, 0, values, method)
+        if node is None:
             self._refuse(request)
-        node, values = found
         route = node.routes.get(method) or node.routes["GET"]
         request.arguments = dict(zip(node.names[route.method], values, strict=True))
         return route
 
     def _refuse(self, request: Request) -> NoReturn:
-        found = self._walk(self._root, request.segments, lambda node: bool(node.routes))
-        if found is not None:
-            raise MethodNotAllowedError(", ".join([*sorted(found[0].routes), "OPTIONS"]))
+        node = self._walk(self._root, request.segments, 0, [], None)
+        if node is not None:
+            raise MethodNotAllowedError(", ".join([*sorted(node.routes), "OPTIONS"]))
         if request.segments[:1] == ["v2"]:
             raise InvalidSessionTokenError
         raise AddressNotFoundError
 
     def _walk(
-        self, node: _Node, segments: list[str], is_wanted: Callable[[_Node], bool]
-    ) -> tuple[_Node, list[str]] | None:
-        """Return the wanted node at the address, and what its variable segments hold.
+        self,
+        node: _Node,
+        segments: list[str],
+        index: int,
+        values: list[str],
+        method: str | None,
+    ) -> _Node | None:
+        """Return the node at the address that serves the method, with None any method.
 
-        Below a literal segment that does not lead to one, the variable beside it is tried: an
-        object may have the name that a thing's tags have.
+        Fills `values` with what its variable segments hold. Below a literal segment that does
+        not lead to one, the variable beside it is tried: an object may have the name that a
+        thing's tags have.
         """
-        if not segments:
-            return (node, []) if is_wanted(node) else None
-        literal = node.literals.get(segments[0])
+        if index == len(segments):
+            is_wanted = bool(node.routes) if method is None else _serves(node, method)
+            return node if is_wanted else None
+        literal = node.literals.get(segments[index])
         if literal is not None:
-            found = self._walk(literal, segments[1:], is_wanted)
+            found = self._walk(literal, segments, index + 1, values, method)
             if found is not None:
                 return found
         if node.variable is None:
             return None
-        found = self._walk(node.variable, segments[1:], is_wanted)
-        if found is not None:
-            found[1].insert(0, segments[0])
+        values.append(segments[index])
+        found = self._walk(node.variable, segments, index + 1, values, method)
+        if found is None:
+            values.pop()
         return found
 
     def _add(self, route: Route) -> None:
