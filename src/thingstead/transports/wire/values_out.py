@@ -16,10 +16,14 @@ from thingstead.kernel.json_values import JSONText
 
 
 def _as_it_is(value: object) -> msgspec.Raw:
-    """Return what goes out unchanged; asked only for what the encoder does not know."""
+    """Return what goes out unchanged; asked only for what the encoder does not know.
+
+    Raises:
+        TypeError: nothing that is stored or answered has this type; the caller has a fault.
+    """
     if isinstance(value, JSONText):
         return msgspec.Raw(value.text)
-    raise NotImplementedError(f"{type(value).__name__} is no JSON type")
+    raise TypeError(f"{type(value).__name__} is no JSON type")
 
 
 encode = msgspec.json.Encoder(enc_hook=_as_it_is).encode

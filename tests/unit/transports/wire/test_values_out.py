@@ -122,5 +122,5 @@ def test_what_is_stored_as_text_goes_out_as_it_is_to_users_too():
 
 
 def test_nothing_else_goes_out_that_is_no_json():
-    with pytest.raises(NotImplementedError, match="object is no JSON type"):
+    with pytest.raises(TypeError, match="object is no JSON type"):
         encode([object()])
