@@ -222,7 +222,7 @@ class Collections:
 
 def _check_collection(collection: str) -> None:
     if not COLLECTION_NAME.fullmatch(collection):
-        raise InvalidCollectionError
+        raise InvalidCollectionError("a name has 1 to 64 letters, digits, hyphens or underscores")
 
 
 def _place(user_id: UserId, collection: str, object_id: str) -> Place:

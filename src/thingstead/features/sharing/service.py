@@ -146,7 +146,9 @@ class Sharing:
             GrantNotFoundError: no such grant waits for the caller.
         """
         if caller.user.confirmed_at_ms is None:
-            raise AddressNotConfirmedError
+            raise AddressNotConfirmedError(
+                "open the link in the mail, or ask for it again with POST /v2/me/confirmation"
+            )
         is_accepted = await self._store.accept(
             caller.user.id, GrantId(grant_id), at_ms=self._clock.now_ms()
         )

@@ -152,7 +152,7 @@ async def test_what_cannot_be_a_collection_s_name_is_refused(rig, name):
     for call in calls:
         with pytest.raises(InvalidCollectionError):
             await call()
-    with pytest.raises(InvalidCollectionError):
+    with pytest.raises(InvalidCollectionError, match="1 to 64 letters"):
         collections.all(USER, name)
 
 

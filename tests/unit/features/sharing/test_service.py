@@ -339,7 +339,7 @@ async def test_an_address_that_is_not_confirmed_learns_of_nothing(sharing):
     squatter = a_caller("carl", is_confirmed=False)
 
     assert await sharing.received(squatter) == []
-    with pytest.raises(AddressNotConfirmedError):
+    with pytest.raises(AddressNotConfirmedError, match="open the link in the mail"):
         await sharing.accept(squatter, grant.id)
 
 
