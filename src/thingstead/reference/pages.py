@@ -15,17 +15,12 @@ import click
 import thingstead
 from thingstead.bootstrap import open_platform
 from thingstead.cli.main import cli
-from thingstead.features.products.service import MAX_CODES_AT_ONCE
-from thingstead.features.tags.model import MAX_TAG_CHARACTERS
 from thingstead.kernel.errors import ThingsteadError
-from thingstead.kernel.json_values import JSONLimits
-from thingstead.kernel.names import MAX_NAME_CHARACTERS
+from thingstead.reference.fixed_limits import fixed_limits
 from thingstead.server import all_routes
 from thingstead.settings import ENVIRONMENT_PREFIX, LimitSettings, Settings
-from thingstead.storage.sqlite.value_writer import COMPARED_VALUES
 from thingstead.transports.http.openapi import openapi_document
 from thingstead.transports.http.refusals import status_of
-from thingstead.transports.http.v2.live_answers import LONGEST_KEEP_ALIVE_MS, SHORTEST_KEEP_ALIVE_MS
 
 _GENERATED = "<!-- Written by scripts/docs; do not edit. -->\n"
 
@@ -131,28 +126,8 @@ def limits_page() -> str:
         f" | {field.metadata['refusal']} |"
         for field in dataclasses.fields(LimitSettings)
     ]
-    json_limits = JSONLimits()
-    lines += [
-        "\nThese are fixed:\n",
-        "| What | Limit | Beyond it |",
-        "| --- | --- | --- |",
-        "| Values of one read | 100 | treated as 100 |",
-        "| Characters of a resource key | 64 | 400 |",
-        f"| Nesting of a JSON body | {json_limits.max_depth} levels | 400 |",
-        f"| Members of one JSON object | {json_limits.max_members:,} | 400 |",
-        "| Whole numbers | -2^63 to 2^63-1 | 400 |",
-        f"| Characters of a tag | {MAX_TAG_CHARACTERS} | 400 |",
-        f"| Characters of a product's or thing's name | {MAX_NAME_CHARACTERS} | refused |",
-        f"| Activation codes made at once | {MAX_CODES_AT_ONCE:,} | refused |",
-        (
-            f"| keepAlive of a stream | {SHORTEST_KEEP_ALIVE_MS:,} to {LONGEST_KEEP_ALIVE_MS:,} ms"
-            " | treated as the nearer bound |"
-        ),
-        "| Query parameters | 50 | 400 |",
-        "| Fields of a form, and their nesting | 10,000 and 8 levels | 400 |",
-        "| Path behind `$settings.` | 256 characters and 16 steps | 400 |",
-        f"| Values of one time that a repeat is looked for among | {COMPARED_VALUES:,} | stored |",
-    ]
+    lines += ["\nThese are fixed:\n", "| What | Limit | Beyond it |", "| --- | --- | --- |"]
+    lines += [f"| {what} | {limit} | {beyond} |" for what, limit, beyond in fixed_limits()]
     return "\n".join(lines) + "\n"
 
 

@@ -28,8 +28,8 @@ from thingstead.kernel.clock import Clock
 from thingstead.kernel.errors import Category, ThingsteadError, TooManyRequestsError
 from thingstead.kernel.ids import AppId, ProductId, ThingId, UserId, is_token_shaped
 
-_SHORTEST_LINK_ID = 8
-_LONGEST_LINK_ID = 128
+SHORTEST_LINK_ID = 8
+LONGEST_LINK_ID = 128
 _HOUR_MS = 3_600_000
 _SLICE = 500
 # A wrong guess, or one that was not even looked up because its address guesses too much.
@@ -275,9 +275,9 @@ class Links:
 def _checked(link_id: str) -> str:
     """Return the link id without blanks around it, which typing and pasting leave behind."""
     bare = link_id.strip()
-    if not _SHORTEST_LINK_ID <= len(bare) <= _LONGEST_LINK_ID:
+    if not SHORTEST_LINK_ID <= len(bare) <= LONGEST_LINK_ID:
         raise InvalidLinkError(
-            f"linkId: expected {_SHORTEST_LINK_ID} to {_LONGEST_LINK_ID} characters"
+            f"linkId: expected {SHORTEST_LINK_ID} to {LONGEST_LINK_ID} characters"
         )
     if not bare.isprintable():
         raise InvalidLinkError("linkId: must be printable")

@@ -38,7 +38,7 @@ Roles = dict[str, dict[ThingId, Rights]]
 """What a user may do, by resource and thing."""
 
 _THINGS_AT_ONCE = 100
-_MOST_LISTED = 100_000
+MOST_LISTED = 100_000
 DESCRIPTIONS_A_PAGE = 200
 DESCRIPTION_BYTES_A_PAGE = 256 * 1024
 
@@ -58,7 +58,7 @@ class UserResources:
         archive: ValueArchive,
         *,
         role_entries: int,
-        listed_entries: int = _MOST_LISTED,
+        listed_entries: int = MOST_LISTED,
         things_at_once: int = _THINGS_AT_ONCE,
     ) -> None:
         self._reaches = reaches

@@ -17,7 +17,7 @@ from thingstead.transports.http.request import ClientGoneError, Receive, Request
 Result = TypeVar("Result")
 
 # Fifty lists of 16 MiB by one user kept everybody else waiting for up to 0.4 s.
-_AT_MOST = 4
+LISTS_AT_ONCE = 4
 
 
 class LongLists:
@@ -33,9 +33,9 @@ class LongLists:
         Raises:
             TooManyRequestsError: the user has as many under way as one may have.
         """
-        if self._under_way[user_id] >= _AT_MOST:
+        if self._under_way[user_id] >= LISTS_AT_ONCE:
             raise TooManyRequestsError(
-                f"{_AT_MOST} long or filtered lists of one user at a time", retry_after_s=1
+                f"{LISTS_AT_ONCE} long or filtered lists of one user at a time", retry_after_s=1
             )
         self._under_way[user_id] += 1
         try:

@@ -1,0 +1,88 @@
+"""Limits that are no settings, as rows of `docs/limits.md`, each from the constant that bounds."""
+
+from thingstead.features.apps.service import MAX_RESOURCES
+from thingstead.features.collections.model import MAX_FILTER_MEMBERS
+from thingstead.features.links.service import LONGEST_LINK_ID, SHORTEST_LINK_ID, LinkLimits
+from thingstead.features.products.service import MAX_CODES_AT_ONCE
+from thingstead.features.sharing.resources import MOST_LISTED
+from thingstead.features.tags.model import MAX_TAG_CHARACTERS
+from thingstead.features.users import addresses, passwords, user_settings
+from thingstead.features.users.limits import UserLimits
+from thingstead.kernel.json_values import JSONLimits
+from thingstead.kernel.names import MAX_NAME_CHARACTERS
+from thingstead.storage.sql.link_ids import MAX_OFFERS
+from thingstead.storage.sqlite.value_archive import WAITING_DELETIONS
+from thingstead.storage.sqlite.value_writer import COMPARED_VALUES
+from thingstead.transports.http.v2.live_answers import LONGEST_KEEP_ALIVE_MS, SHORTEST_KEEP_ALIVE_MS
+from thingstead.transports.http.v2.long_lists import LISTS_AT_ONCE
+
+_DAY_MS = 86_400_000
+
+
+def fixed_limits() -> list[tuple[str, str, str]]:
+    """Return what is bounded, by how much, and what happens beyond."""
+    return [*_of_devices(), *_of_apps()]
+
+
+def _of_devices() -> list[tuple[str, str, str]]:
+    json = JSONLimits()
+    keep_alive = f"{SHORTEST_KEEP_ALIVE_MS:,} to {LONGEST_KEEP_ALIVE_MS:,} ms"
+    return [
+        ("Values of one read", "100", "treated as 100"),
+        ("Characters of a resource key", "64", "400"),
+        ("Nesting of a JSON body", f"{json.max_depth} levels", "400"),
+        ("Members of one JSON object", f"{json.max_members:,}", "400"),
+        ("Whole numbers", "-2^63 to 2^63-1", "400"),
+        ("Characters of a tag", f"{MAX_TAG_CHARACTERS}", "400"),
+        ("Characters of a product's, thing's or app's name", f"{MAX_NAME_CHARACTERS}", "refused"),
+        ("Activation codes made at once", f"{MAX_CODES_AT_ONCE:,}", "refused"),
+        ("keepAlive of a stream", keep_alive, "treated as the nearer bound"),
+        ("Query parameters", "50", "400"),
+        ("Fields of a form, and their nesting", "10,000 and 8 levels", "400"),
+        ("Path behind `$settings.`", "256 characters and 16 steps", "400"),
+        ("Values of one time that a repeat is looked for among", f"{COMPARED_VALUES:,}", "stored"),
+        ("Link ids with which one thing waits", f"{MAX_OFFERS}", "429"),
+    ]
+
+
+def _of_apps() -> list[tuple[str, str, str]]:
+    users = UserLimits()
+    email = f"{addresses.MAX_CHARACTERS}, {addresses.MAX_LOCAL_CHARACTERS} before the @"
+    password = f"{passwords.SHORTEST} to {passwords.LONGEST}"
+    link_id = f"{SHORTEST_LINK_ID} to {LONGEST_LINK_ID}, kept {LinkLimits().link_id_hours} hours"
+    session = (
+        f"{users.session_idle_ms // _DAY_MS} days without use,"
+        f" {users.session_life_ms // _DAY_MS} days altogether"
+    )
+    mails = (
+        f"{users.confirm_letters.burst:g}, {users.reset_letters.burst:g},"
+        f" {users.password_letters.burst:g}"
+    )
+    return [
+        ("Resources that an app names", f"{MAX_RESOURCES:,}", "refused"),
+        ("Characters of a mail address", email, "400"),
+        ("Characters of a password", password, "400"),
+        (
+            "Characters of a member's name in settings",
+            f"{user_settings.MAX_NAME_CHARACTERS}",
+            "400",
+        ),
+        ("A session", session, "401"),
+        (
+            "Requests to reset a password from one address in an hour",
+            f"{users.resets_of_address.burst:g}",
+            "429",
+        ),
+        (
+            "Mails to one address of an app in a day: confirm, reset, password changed",
+            mails,
+            "no mail is sent; asking to confirm again is 429",
+        ),
+        ("Characters of a link id", link_id, "400"),
+        ("Pairs of resource and thing in `/v2/me/resources`", f"{MOST_LISTED:,}", "413"),
+        ("Exports of one user at a time", "1", "429"),
+        ("Deletions of one thing's values that wait", f"{WAITING_DELETIONS}", "503"),
+        ("Characters of a collection's name, and of an `_id`", "64 and 128", "400"),
+        ("Members of `where`", f"{MAX_FILTER_MEMBERS}", "400"),
+        ("Long or filtered lists of one user at a time", f"{LISTS_AT_ONCE}", "429"),
+    ]
