@@ -269,7 +269,7 @@ async def test_a_collection_of_the_same_name_is_another_users(ada, bob, listen):
 async def test_a_collection_with_an_impossible_name_has_no_stream(ada):
     got = await ada.ask("GET", "/v2/classes/me/a.b?subscribe=true")
 
-    assert (got.status, got.message) == (400, "Invalid collection")
+    assert (got.status, got.message.partition(":")[0]) == (400, "Invalid collection")
 
 
 @pytest.mark.parametrize("by_token", [True, False], ids=["by token", "by user"])
