@@ -21,13 +21,14 @@ class Kind(StrEnum):
     THING = "thing"
     USER = "user"
     APP = "app"
+    PRODUCT = "product"
     LETTER = "letter"
     """A letter was put into the outbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something about one thing, user or app is no longer as it was."""
+    """Something about one thing, user, app or product is no longer as it was."""
 
     kind: Kind
     subject: str

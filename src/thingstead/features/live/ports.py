@@ -1,7 +1,10 @@
 """How events travel from where they were committed to where somebody listens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+from thingstead.features.values.model import Source
 
 
 class Event(Protocol):
@@ -12,8 +15,54 @@ class Event(Protocol):
         """What it is about: a thing's id, or another text that can be none."""
         ...
 
+    @property
+    def encodings(self) -> dict[str, bytes]:
+        """How it looks on the wire, by the format's name; made once for all subscribers."""
+        ...
+
+    @property
+    def sequence(self) -> int:
+        """Its place among the events of its kind, in commit order."""
+        ...
+
     def weight(self) -> int:
         """Return about how many bytes it takes in a queue."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A page of what was heard behind a place in the order of commits.
+
+    `scanned_to` is where the next page goes on, which is earlier than the place asked for when
+    that lies in the future; with `is_complete` there was nothing behind it
+    when the page was read. `has_gap` tells that something may be missing: it is too long ago, or
+    the place belongs to another history than the store's.
+    """
+
+    events: list[Event]
+    scanned_to: int
+    is_complete: bool
+    has_gap: bool
+
+
+class ValueReplay(Protocol):
+    """Tells again what live subscribers of things heard, in the same order and form.
+
+    Values that were deleted meanwhile are left out. Magic resources have their present value, and
+    are left out once they have none.
+    """
+
+    async def missed(self, sources: Sequence[Source], *, key: str | None, after: int) -> Missed:
+        """Return events of the sources whose sequence is larger than `after`, in its order.
+
+        With a `key`, its entries only. A page is bounded; it may be empty and not the last one.
+        Raises OverloadedError when too many reads wait.
+        """
+        ...
+
+    async def head(self) -> int:
+        """Return the sequence of the newest write."""
         ...
 
 

@@ -6,17 +6,18 @@ import pytest
 
 from thingstead.bus.memory import MemoryBus
 from thingstead.features.live.model import End, LiveEvent, Wake
-from thingstead.features.live.service import (
-    Live,
+from thingstead.features.live.service import Live
+from thingstead.features.live.subscription import (
+    LiveCounts,
     LiveLimits,
     Subscription,
     SubscriptionEndedError,
 )
 from thingstead.features.values.model import StoredValue
 from thingstead.kernel.errors import OverloadedError, TooManyStreamsError
-from thingstead.kernel.ids import ThingId
+from thingstead.kernel.ids import ThingId, UserId
 
-THING, OTHER_THING = ThingId("one"), ThingId("two")
+THING, OTHER_THING, USER = ThingId("one"), ThingId("two"), UserId("user")
 LONG = 3_600.0
 WEIGHT = 80 + 1 + 8
 
@@ -36,7 +37,8 @@ def live(bus):
 
 
 def subscription(**limits):
-    return Subscription(THING, LiveLimits(**limits))
+    """One that is never pushed to, so nothing is ever scheduled."""
+    return Subscription(MemoryBus(), LiveLimits(**limits), LiveCounts(), pytest.fail)
 
 
 async def waiting(one):
@@ -249,7 +251,7 @@ async def test_who_left_hears_of_nothing_and_is_not_counted(live, bus):
 
     bus.publish(event(1))
 
-    assert await one.next(0) is Wake.KEEP_ALIVE
+    assert await ended(one) is End.CLOSED
     assert len(live) == 0
     assert not bus.has_listener(THING)
 
@@ -300,12 +302,100 @@ def test_the_server_may_have_as_many_streams_as_the_limit_and_no_more(bus):
     assert refused.value.retry_after_s == 60
 
 
+def test_a_user_may_have_as_many_streams_as_the_limit_and_no_more(bus):
+    live = Live(bus, LiveLimits(streams_per_user=2))
+
+    with live.subscribe_user(USER) as one, live.subscribe_user(USER):
+        with pytest.raises(TooManyStreamsError, match="at most 2 for one user") as refused:
+            live.open_user(USER)
+        assert one.holder == USER
+
+    assert refused.value.retry_after_s == 60
+
+
+async def test_what_was_opened_without_a_context_is_closed_once(live, bus):
+    one, other = live.open(THING), live.open(THING)
+    bus.publish(event(1))
+
+    live.close(one)
+    live.close(one)
+
+    assert (await other.next(LONG)).sequence == 1
+    assert await ended(one) is End.CLOSED
+    assert len(live) == 1
+
+
+async def test_a_users_subscription_follows_what_it_is_told_and_nothing_else(live, bus):
+    with live.subscribe_user(USER) as one:
+        bus.publish(event(1))
+        one.follow((THING, OTHER_THING))
+        bus.publish(event(2))
+        one.follow((OTHER_THING,))
+        bus.publish(event(3))
+        bus.publish(event(4, OTHER_THING))
+
+        assert [(await one.next(LONG)).sequence for _ in range(2)] == [2, 4]
+        assert not bus.has_listener(THING)
+
+
+async def test_who_accepts_only_some_events_hears_of_those(live, bus):
+    with live.subscribe(THING) as one:
+        one.accepts = lambda event: event.sequence % 2 == 0
+        for sequence in range(1, 5):
+            bus.publish(event(sequence))
+
+        assert [(await one.next(LONG)).sequence for _ in range(2)] == [2, 4]
+
+
+async def test_what_waits_and_is_no_longer_accepted_is_left_out(live, bus):
+    with live.subscribe(THING) as one:
+        for sequence in range(1, 5):
+            bus.publish(event(sequence))
+        one.sift()
+        one.accepts = lambda event: event.sequence % 2 == 0
+        one.sift()
+
+        assert [event.sequence for event in one.take()] == [2, 4]
+
+
 async def test_a_recheck_reaches_every_subscriber(live):
     with live.subscribe(THING) as one, live.subscribe(OTHER_THING) as other:
         live.recheck()
 
         assert await one.next(LONG) is Wake.RECHECK
         assert await other.next(LONG) is Wake.RECHECK
+
+
+async def test_a_recheck_of_one_holder_reaches_no_other(live):
+    with live.subscribe(THING) as one, live.subscribe(OTHER_THING) as other:
+        live.recheck(THING)
+        live.recheck("of nobody")
+
+        assert await one.next(0) is Wake.RECHECK
+        assert await other.next(0) is Wake.KEEP_ALIVE
+
+
+async def test_a_stream_that_ended_because_it_was_slow_is_logged_with_the_reason(bus, caplog):
+    caplog.set_level("INFO")
+    live = Live(bus, LiveLimits(queued_events=1))
+    with live.subscribe(THING), live.subscribe(OTHER_THING):
+        bus.publish(event(1))
+        bus.publish(event(2))
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"a live stream of {THING} ended: the subscriber read too slowly"
+    ]
+
+
+async def test_what_happened_is_counted(bus):
+    live = Live(bus, LiveLimits(queued_events=1))
+    with live.subscribe(THING), live.subscribe(THING) as other:
+        bus.publish(event(1))
+        await other.next(LONG)
+        bus.publish(event(2))
+
+    assert live.counts.queued == 4
+    assert live.counts.ends == {End.OVERFLOW: 1, End.CLOSED: 1}
 
 
 async def test_stopping_ends_every_subscription(live):
