@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Protocol
 
 from doubles.values import KeptValues, MemoryValueStore
+from thingstead.features.live.ports import ValueReplay
 from thingstead.features.values.model import NewValue, Position, Write
-from thingstead.features.values.ports import ValueArchive, ValueStore
+from thingstead.features.values.ports import Deliveries, ValueArchive, ValueStore
 from thingstead.kernel.ids import ThingId
 from thingstead.storage.sqlite.value_store import SQLiteValueStore, ValueStoreLimits
 
@@ -21,6 +22,12 @@ class OpenValueStore(ValueStore, Protocol):
     @property
     def archive(self) -> ValueArchive: ...
 
+    @property
+    def replay(self) -> ValueReplay: ...
+
+    @property
+    def deliveries(self) -> Deliveries: ...
+
     async def purge(self, thing_id: ThingId) -> bool: ...
 
     async def purge_epoch(self, thing_id: ThingId, epoch: int) -> bool: ...
@@ -31,15 +38,14 @@ class OpenValueStore(ValueStore, Protocol):
 class Opener(Protocol):
     """Opens the same data again, as a new process would."""
 
-    def __call__(
-        self, *, waiting_values: int = 10_000, keys_per_thing: int = 1_000
-    ) -> Awaitable[OpenValueStore]: ...
+    def __call__(self, **limits: int) -> Awaitable[OpenValueStore]:
+        """Take `waiting_values`, `keys_per_thing` and `replay_values`."""
+        ...
 
 
 def _sqlite(folder: Path) -> Opener:
-    async def opened(*, waiting_values: int = 10_000, keys_per_thing: int = 1_000):
-        limits = ValueStoreLimits(waiting_values=waiting_values, keys_per_thing=keys_per_thing)
-        return await SQLiteValueStore.open(folder / "values.db", limits)
+    async def opened(**limits: int):
+        return await SQLiteValueStore.open(folder / "values.db", ValueStoreLimits(**limits))
 
     return opened
 
@@ -47,8 +53,18 @@ def _sqlite(folder: Path) -> Opener:
 def _memory(_folder: Path) -> Opener:
     kept = KeptValues()
 
-    async def opened(*, waiting_values: int = 10_000, keys_per_thing: int = 1_000):
-        return MemoryValueStore(kept, max_waiting_values=waiting_values, max_keys=keys_per_thing)
+    async def opened(
+        *,
+        waiting_values: int = 10_000,
+        keys_per_thing: int = 1_000,
+        replay_values: int = 1_000_000,
+    ):
+        return MemoryValueStore(
+            kept,
+            max_waiting_values=waiting_values,
+            max_keys=keys_per_thing,
+            replay_values=replay_values,
+        )
 
     return opened
 
@@ -62,8 +78,8 @@ async def value_stores(engine: str, folder: Path) -> AsyncIterator[Opener]:
     opener = ENGINES[engine](folder)
     async with AsyncExitStack() as stack:
 
-        async def opened(*, waiting_values: int = 10_000, keys_per_thing: int = 1_000):
-            store = await opener(waiting_values=waiting_values, keys_per_thing=keys_per_thing)
+        async def opened(**limits: int):
+            store = await opener(**limits)
             stack.push_async_callback(store.close)
             return store
 

@@ -19,17 +19,23 @@ from thingstead.features.collections.model import (
     Action,
     CollectionLimits,
     ObjectChange,
+    ObjectEvent,
     ObjectPage,
     Place,
     StoredObject,
+    topic_of,
 )
 from thingstead.features.collections.ports import Choice, ObjectsCommitted
 from thingstead.features.collections.texts import merged_text, size_of
+from thingstead.features.live.ports import Missed
 from thingstead.features.users.errors import InvalidSessionError
 from thingstead.kernel.errors import ThingsteadError
 from thingstead.kernel.ids import UserId
+from thingstead.storage.sqlite.object_changes import ChangeLogLimits
 
 Result = TypeVar("Result")
+PAGE = 50
+_LIMITS = ChangeLogLimits()
 
 
 @dataclass(slots=True)
@@ -40,13 +46,19 @@ class KeptObjects:
     of_nobody: set[UserId] = field(default_factory=set)
     """Deleted users, whose objects are still there but in no collection that is listed."""
     deleted_users: set[UserId] = field(default_factory=set)
+    changes: list[ObjectChange] = field(default_factory=list)
+    """The newest changes of all users, in their order."""
+    head: int = 0
+    trimmed_to: int = 0
 
 
 class MemoryObjectStore:
     """Commits everything that was queued in one turn of the event loop at once."""
 
-    def __init__(self, kept: KeptObjects | None = None) -> None:
+    def __init__(self, kept: KeptObjects | None = None, limits: ChangeLogLimits = _LIMITS) -> None:
         self.kept = kept or KeptObjects()
+        self.replay = MemoryObjectReplay(self.kept)
+        self._limits = limits
         self._queue: list[tuple[Callable[[], ObjectChange], Future[StoredObject]]] = []
         self._committed: ObjectsCommitted | None = None
 
@@ -166,8 +178,7 @@ class MemoryObjectStore:
         del texts[place.id]
         if not texts:
             del self.kept.texts[place.user_id, place.collection]
-        stored = StoredObject(place.id, text)
-        return ObjectChange(place.user_id, place.collection, Action.DELETE, stored)
+        return self._noted(place, Action.DELETE, text)
 
     def _check_owner(self, place: Place) -> None:
         if place.user_id in self.kept.deleted_users:
@@ -183,8 +194,20 @@ class MemoryObjectStore:
 
     def _keep(self, place: Place, action: Action, text: str) -> ObjectChange:
         self.kept.texts.setdefault((place.user_id, place.collection), {})[place.id] = text
+        return self._noted(place, action, text)
+
+    def _noted(self, place: Place, action: Action, text: str) -> ObjectChange:
+        kept = self.kept
+        kept.head += 1
         stored = StoredObject(place.id, text)
-        return ObjectChange(place.user_id, place.collection, action, stored)
+        change = ObjectChange(place.user_id, place.collection, action, stored, kept.head)
+        kept.changes.append(change)
+        while (
+            len(kept.changes) > self._limits.changes
+            or sum(size_of(one.stored.text) for one in kept.changes) > self._limits.bytes
+        ):
+            kept.trimmed_to = kept.changes.pop(0).sequence
+        return change
 
     def _check_growth(self, place: Place, growth: int, limits: CollectionLimits) -> None:
         size = sum(map(size_of, self._of(place).values()))
@@ -193,6 +216,31 @@ class MemoryObjectStore:
 
     def _of(self, place: Place) -> dict[str, str]:
         return self.kept.texts.get((place.user_id, place.collection), {})
+
+
+class MemoryObjectReplay:
+    """The changes that were kept."""
+
+    def __init__(self, kept: KeptObjects) -> None:
+        self._kept = kept
+
+    async def head(self) -> int:
+        return self._kept.head
+
+    async def missed(self, user_id: UserId, collection: str, *, after: int) -> Missed:
+        topic = topic_of(user_id, collection)
+        found = [
+            change
+            for change in self._kept.changes
+            if change.sequence > after and topic_of(change.user_id, change.collection) == topic
+        ]
+        page = found[:PAGE]
+        return Missed(
+            [ObjectEvent(topic, change) for change in page],
+            page[-1].sequence if page else after,
+            is_complete=len(found) == len(page),
+            has_gap=after < self._kept.trimmed_to or after > self._kept.head,
+        )
 
 
 def _resolved(result: Result) -> "Future[Result]":

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+from doubles.arrivals import KeptArrivals, MemoryDeliveries, MemoryValueReplay
 from thingstead.features.magic.documents import changed_document
 from thingstead.features.values.errors import TooManyKeysError
 from thingstead.features.values.model import (
@@ -44,6 +45,7 @@ class KeptValues:
     sequence: int = 0
     series: dict[_Epoch, dict[str, list[_KeptValue]]] = field(default_factory=dict)
     documents: dict[_Epoch, dict[str, str]] = field(default_factory=dict)
+    arrivals: KeptArrivals = field(default_factory=KeptArrivals)
 
     def values(self, thing_id: ThingId, epochs: tuple[int, ...], key: str) -> list[_KeptValue]:
         """Return the values of the epochs, oldest first, equal times in the order stored."""
@@ -74,9 +76,13 @@ class MemoryValueStore:
         *,
         max_waiting_values: int = 10_000,
         max_keys: int = 1_000,
+        replay_values: int = 1_000_000,
     ) -> None:
         self.kept = kept or KeptValues()
         self.archive = MemoryValueArchive(self.kept)
+        self.replay = MemoryValueReplay(self.kept)
+        self.deliveries = MemoryDeliveries(self.kept.arrivals)
+        self._replay_values = replay_values
         self._max_waiting_values = max_waiting_values
         self._max_keys = max_keys
         self._queue: list[tuple[Write, Future[Appended]]] = []
@@ -133,7 +139,7 @@ class MemoryValueStore:
         results: list[Appended | ThingsteadError] = []
         for write, _ in queue:
             try:
-                results.append(self._store(write))
+                results.append(self._deliver(write))
             except ThingsteadError as error:
                 results.append(error)
         committed = [
@@ -150,6 +156,16 @@ class MemoryValueStore:
                 future.set_result(result)
             else:
                 future.set_exception(result)
+
+    def _deliver(self, write: Write) -> Appended:
+        arrivals = self.kept.arrivals
+        if write.delivery is not None and arrivals.is_repeat(write.delivery):
+            return Appended(self.kept.sequence, is_repeat=True)
+        appended = self._store(write)
+        arrivals.add(write, appended, keep=self._replay_values)
+        if write.delivery is not None:
+            arrivals.keep(write.delivery)
+        return appended
 
     def _store(self, write: Write) -> Appended:
         epoch = (write.thing_id, write.epochs[-1])

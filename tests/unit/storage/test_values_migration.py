@@ -9,7 +9,7 @@ from contract.value_stores import OTHER_THING, THING, timed, value, write
 from doubles.old_files import make_old_file
 from doubles.value_rig import on_writer, opened
 from doubles.values import decoded
-from thingstead.features.values.model import DocumentChange, Window, Write
+from thingstead.features.values.model import DocumentChange, Source, Window, Write
 from thingstead.storage.sqlite.opening import prepare_file
 
 ALL = Window(limit=10_000)
@@ -142,3 +142,16 @@ def test_an_upgraded_file_has_the_tables_of_a_new_one(path, tmp_path):
             described.append(connection.execute(tables).fetchall())
 
     assert described[0] == described[1]
+
+
+async def test_of_what_was_written_before_the_upgrade_nothing_is_told_and_that_is_known(path):
+    source = Source(THING, (0,))
+    async with opened(path) as store:
+        before = await store.replay.missed([source], key=None, after=3)
+        await store.append(write(value("t", "new", 3_000)))
+        since = await store.replay.missed([source], key=None, after=4)
+
+        assert await store.replay.head() == 5
+    assert (before.events, before.has_gap) == ([], True)
+    assert [event.entries[0].value for event in since.events] == ["new"]
+    assert not since.has_gap

@@ -48,12 +48,16 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectChange:
-    """A committed change; `stored` is the object after it, or as it was before a deletion."""
+    """A committed change; `stored` is the object after it, or as it was before a deletion.
+
+    `sequence` grows with every change that any user makes.
+    """
 
     user_id: UserId
     collection: str
     action: Action
     stored: StoredObject
+    sequence: int = 0
 
 
 def topic_of(user_id: UserId, collection: str) -> str:
@@ -72,6 +76,11 @@ class ObjectEvent:
     topic: str
     change: ObjectChange
     encodings: dict[str, bytes] = field(default_factory=dict, compare=False)
+
+    @property
+    def sequence(self) -> int:
+        """The place of the change among all changes of objects."""
+        return self.change.sequence
 
     def weight(self) -> int:
         """Return about how many bytes the event takes in a queue."""

@@ -11,6 +11,7 @@ from thingstead.features.collections.model import (
     Place,
     StoredObject,
 )
+from thingstead.features.live.ports import Missed
 from thingstead.kernel.ids import UserId
 
 ObjectsCommitted = Callable[[Sequence[ObjectChange]], None]
@@ -98,4 +99,20 @@ class ObjectStore(Protocol):
 
     def on_commit(self, listener: ObjectsCommitted) -> None:
         """Have the listener called after each commit; there is one listener at most."""
+        ...
+
+
+class ObjectReplay(Protocol):
+    """Tells again what live subscribers of a collection heard, in the same order and form."""
+
+    async def missed(self, user_id: UserId, collection: str, *, after: int) -> Missed:
+        """Return the changes whose sequence is larger than `after`, in its order.
+
+        A page is bounded; it may be empty and not the last one. Raises OverloadedError when too
+        many reads wait.
+        """
+        ...
+
+    async def head(self) -> int:
+        """Return the sequence of the newest change of all, 0 before the first."""
         ...

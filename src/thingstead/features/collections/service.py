@@ -25,9 +25,9 @@ from thingstead.features.collections.model import (
     StoredObject,
     topic_of,
 )
-from thingstead.features.collections.ports import ObjectStore
+from thingstead.features.collections.ports import ObjectReplay, ObjectStore
 from thingstead.features.collections.texts import object_text
-from thingstead.features.live.ports import Bus
+from thingstead.features.live.ports import Bus, Missed
 from thingstead.kernel.clock import Clock
 from thingstead.kernel.ids import IdSource, UserId
 from thingstead.kernel.json_values import is_larger_than
@@ -54,8 +54,10 @@ class Collections:
         clock: Clock,
         *,
         limits: CollectionLimits,
+        replay: ObjectReplay,
     ) -> None:
         self._store = store
+        self._replay = replay
         self._bus = bus
         self._ids = ids
         self._clock = clock
@@ -63,6 +65,14 @@ class Collections:
         # First come first served, slice by slice: who filters much waits for who filters little.
         self._slices = asyncio.Semaphore(_SLICES_AT_A_TIME)
         store.on_commit(self._announce)
+
+    def check_name(self, collection: str) -> None:
+        """Refuse what cannot be a collection's name.
+
+        Raises:
+            InvalidCollectionError: it cannot.
+        """
+        _check_collection(collection)
 
     async def create(self, user_id: UserId, collection: str, value: object) -> StoredObject:
         """Store a JSON value that was checked for depth and texts; `_id` is made if absent.
@@ -161,6 +171,19 @@ class Collections:
     async def names(self, user_id: UserId) -> list[str]:
         """Return the names of the user's collections that hold objects, in alphabetical order."""
         return await self._store.collections(user_id)
+
+    async def missed(self, user_id: UserId, collection: str, after: int) -> Missed:
+        """Return a page of the changes behind a sequence; see `ObjectReplay.missed`.
+
+        Raises:
+            InvalidCollectionError: the name cannot be one.
+        """
+        _check_collection(collection)
+        return await self._replay.missed(user_id, collection, after=after)
+
+    async def head(self) -> int:
+        """Return the sequence of the newest change of all."""
+        return await self._replay.head()
 
     async def _pages(
         self, user_id: UserId, collection: str, below: str | None, limit: int | None

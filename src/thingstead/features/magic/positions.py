@@ -66,4 +66,5 @@ def _degrees(value: object, where: str, most: float) -> float:
     # Python compares a whole number of any size with a float without converting it.
     if not -most <= value <= most:
         raise InvalidPositionError(f"{where}: must be within -{most:g} and {most:g}")
-    return value
+    # As it is read back: a live value and a stored one look alike.
+    return float(value)

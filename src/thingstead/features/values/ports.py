@@ -35,7 +35,9 @@ class ValueStore(Protocol):
 
         Never waits. Reads that start after the future resolved see the write. A value with
         its own time that these epochs have already with the same JSON type, value and position is
-        left out and named in `repeats`; two different values of one time are both kept.
+        left out and named in `repeats`; two different values of one time are both kept. A write
+        whose `delivery` was stored before is not stored: QoS 2 until it is released, QoS 1 when
+        it is among the newest of its session.
 
         Raises (at once):
             OverloadedError: the queue is full; nothing was queued.
@@ -72,6 +74,31 @@ class ValueStore(Protocol):
 
     def on_commit(self, listener: Committed) -> None:
         """Have the listener called after each commit; there is one listener at most."""
+        ...
+
+
+class Deliveries(Protocol):
+    """What is remembered of the packets that carried writes (`Delivery`), by persistent session."""
+
+    def release(self, session_id: str, packet_id: int) -> "Future[None]":
+        """Forget a QoS 2 packet, whose id may carry another one afterwards; twice is once.
+
+        Never waits. The future resolves after the durable commit, and in the order of writes:
+        what is appended afterwards with the same packet id is no repeat.
+
+        Raises (at once):
+            OverloadedError: too many wait; nothing was queued.
+        Raises (from the future):
+            StoreUnavailableError, StorageFullError: nothing was forgotten.
+        """
+        ...
+
+    async def open_ids(self, session_id: str) -> list[int]:
+        """Return the ids of the QoS 2 packets that were not released, ascending."""
+        ...
+
+    async def forget(self, session_id: str) -> None:
+        """Forget all packets of the session; twice is once."""
         ...
 
 

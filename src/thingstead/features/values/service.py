@@ -7,6 +7,7 @@ announced on the bus in commit order, and only where somebody listens.
 
 from asyncio import Future
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from thingstead.features.live.model import LiveEvent
 from thingstead.features.live.ports import Bus
@@ -15,6 +16,7 @@ from thingstead.features.values.checks import WriteChecker, WriteLimits
 from thingstead.features.values.errors import ResourceNotFoundError
 from thingstead.features.values.model import (
     Appended,
+    Delivery,
     DocumentChange,
     IncomingWrite,
     MagicEcho,
@@ -56,12 +58,18 @@ class Values:
         return self.submit_encoded(thing, lambda: incoming, is_broadcast=is_broadcast)
 
     def submit_encoded(
-        self, thing: Thing, decode: Callable[[], IncomingWrite], *, is_broadcast: bool = True
+        self,
+        thing: Thing,
+        decode: Callable[[], IncomingWrite],
+        *,
+        is_broadcast: bool = True,
+        delivery: Delivery | None = None,
     ) -> "Future[Appended]":
         """Decode, check and queue a write; the future resolves after the durable commit.
 
-        The rate is looked at first: a thing that writes too often must not cost the time that
-        decoding takes, up to half a second for a body at its limit.
+        With a `delivery`, a packet that was stored before is not stored again, and its
+        `Appended` says `is_repeat`. The rate is looked at first: a thing that writes too often
+        must not cost the time that decoding takes, up to half a second for a body at its limit.
 
         Raises:
             ThingsteadError: the write is wrong, or came too soon; nothing is stored. The
@@ -71,6 +79,8 @@ class Values:
         write = self._checker.checked(
             thing, decode(), self._clock.now_ms(), is_broadcast=is_broadcast
         )
+        if delivery is not None:
+            write = replace(write, delivery=delivery)
         return self._store.append(write)
 
     def submit_change(self, thing: Thing, change: DocumentChange) -> "Future[Appended]":
@@ -109,7 +119,7 @@ class Values:
     def _announce(self, committed: Sequence[tuple[Write, Appended]]) -> None:
         has_listener = self._bus.has_listener
         for write, appended in committed:
-            if write.is_broadcast and has_listener(write.thing_id):
+            if write.is_broadcast and has_listener(write.thing_id) and not appended.is_repeat:
                 entries = _entries(write, appended)
                 if entries:
                     self._bus.publish(

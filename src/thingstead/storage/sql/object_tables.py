@@ -7,7 +7,7 @@ read half as fast; of 64 kB, read at a fifth of the speed. Small ones are stored
 faster with it too; only listing small ones is slower (1.5 instead of 0.5 ms for 1,000).
 """
 
-from sqlalchemy import BigInteger, Column, Table, Text
+from sqlalchemy import BigInteger, Column, Identity, Index, Integer, Table, Text
 
 from thingstead.storage.sql.tables import METADATA, key_text
 
@@ -32,4 +32,26 @@ COLLECTION = Table(
     Column("objects", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# The newest changes of all users, told again to those who missed them. How many bytes of text
+# came before, since ever, tells without counting how many are kept.
+OBJECT_CHANGE = Table(
+    "object_change",
+    METADATA,
+    Column("sequence", Integer, Identity(), primary_key=True),
+    Column("user_id", key_text(), nullable=False),
+    Column("collection", key_text(), nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object_id", key_text(), nullable=False),
+    Column("bytes_before", BigInteger, nullable=False),
+    Column("text", Text, nullable=False),
+    # One that was trimmed must not come back: whoever saw it would miss what it says now.
+    sqlite_autoincrement=True,
+)
+Index(
+    "ix_object_change_by_collection",
+    OBJECT_CHANGE.c.user_id,
+    OBJECT_CHANGE.c.collection,
+    OBJECT_CHANGE.c.sequence,
 )

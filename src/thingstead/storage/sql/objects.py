@@ -7,7 +7,7 @@ compiles them to text once and runs them without SQLAlchemy (`sqlite/object_stor
 
 from sqlalchemy import and_, bindparam, delete, func, insert, literal_column, select, update
 
-from thingstead.storage.sql.object_tables import COLLECTION, OBJECT
+from thingstead.storage.sql.object_tables import COLLECTION, OBJECT, OBJECT_CHANGE
 from thingstead.storage.sql.user_tables import APP_USER
 
 _OWN = and_(
@@ -68,3 +68,48 @@ CHANGE_COLLECTION = (
     .values(objects=bindparam("new_objects"), bytes=bindparam("new_bytes"))
 )
 DELETE_COLLECTION = delete(COLLECTION).where(_THIS_COLLECTION)
+
+_AFTER = OBJECT_CHANGE.c.sequence > bindparam("after")
+ADD_CHANGE = (
+    insert(OBJECT_CHANGE)
+    .values(
+        user_id=bindparam("owner"),
+        collection=bindparam("of_collection"),
+        action=bindparam("new_action"),
+        object_id=bindparam("with_id"),
+        bytes_before=bindparam("new_bytes_before"),
+        text=bindparam("new_text"),
+    )
+    .inline()
+)
+CHANGES = (
+    select(
+        OBJECT_CHANGE.c.sequence,
+        OBJECT_CHANGE.c.action,
+        OBJECT_CHANGE.c.object_id,
+        OBJECT_CHANGE.c.text,
+    )
+    .where(
+        OBJECT_CHANGE.c.user_id == bindparam("owner"),
+        OBJECT_CHANGE.c.collection == bindparam("of_collection"),
+        _AFTER,
+        OBJECT_CHANGE.c.sequence <= bindparam("until"),
+    )
+    .order_by(OBJECT_CHANGE.c.sequence)
+)
+# Of all users. Every sequence is above zero; the bound makes these searches in the key.
+OLDEST_CHANGES = (
+    select(OBJECT_CHANGE.c.sequence, OBJECT_CHANGE.c.bytes_before)
+    .where(_AFTER)
+    .order_by(OBJECT_CHANGE.c.sequence)
+    .limit(bindparam("most"))
+    .offset(literal_column("0"))
+)
+NEWEST_CHANGE = (
+    select(OBJECT_CHANGE.c.bytes_before, OBJECT_CHANGE.c.text)
+    .where(_AFTER)
+    .order_by(OBJECT_CHANGE.c.sequence.desc())
+    .limit(literal_column("1"))
+    .offset(literal_column("0"))
+)
+TRIM_CHANGES = delete(OBJECT_CHANGE).where(OBJECT_CHANGE.c.sequence <= bindparam("until"))

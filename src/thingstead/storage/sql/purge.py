@@ -9,9 +9,11 @@ what was left crosses it off, and a crash between the two only means that it is 
 from sqlalchemy import BigInteger, delete, insert, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from thingstead.features.kept_sessions.model import HolderKind
 from thingstead.kernel.ids import ThingId, UserId
 from thingstead.storage.sql.database import Database
-from thingstead.storage.sql.object_tables import COLLECTION, OBJECT
+from thingstead.storage.sql.kept_session_rows import delete_kept_sessions_of
+from thingstead.storage.sql.object_tables import COLLECTION, OBJECT, OBJECT_CHANGE
 from thingstead.storage.sql.sharing_tables import THING_EPOCH
 from thingstead.storage.sql.tables import PURGE, PURGE_EPOCH, PURGE_USER
 
@@ -71,12 +73,22 @@ class SQLPurgeList:
             return [UserId(name) for name in (await connection.execute(statement)).scalars()]
 
     async def delete_objects(self, user_id: UserId, *, limit: int) -> int:
-        """Delete at most `limit` objects of a deleted user in one transaction; return how many."""
+        """Delete some of a deleted user's objects and of their changes in one transaction.
+
+        At most `limit` of each. Returns how many of that of which there were more; after 0 none
+        of either is left.
+        """
         key = tuple_(*OBJECT.primary_key.columns)
         some = select(*OBJECT.primary_key.columns).where(OBJECT.c.user_id == user_id).limit(limit)
+        sequence = OBJECT_CHANGE.c.sequence
+        changes = select(sequence).where(OBJECT_CHANGE.c.user_id == user_id).limit(limit)
         async with self._database.writing() as connection:
             await connection.execute(delete(COLLECTION).where(COLLECTION.c.user_id == user_id))
-            return (await connection.execute(delete(OBJECT).where(key.in_(some)))).rowcount
+            of_objects = await connection.execute(delete(OBJECT).where(key.in_(some)))
+            of_changes = await connection.execute(
+                delete(OBJECT_CHANGE).where(sequence.in_(changes))
+            )
+        return max(of_objects.rowcount, of_changes.rowcount)
 
     async def user_done(self, user_id: UserId) -> None:
         """Cross the user off; doing it twice is the same as once."""
@@ -85,7 +97,8 @@ class SQLPurgeList:
 
 
 async def note_for_purging(connection: AsyncConnection, thing_id: ThingId, at_ms: int) -> None:
-    """Note the thing, in the transaction that deletes it; its epochs go with it."""
+    """Note the thing, in the transaction that deletes it; its epochs and sessions go with it."""
+    await delete_kept_sessions_of(connection, HolderKind.THING, thing_id)
     await connection.execute(delete(PURGE_EPOCH).where(PURGE_EPOCH.c.thing_id == thing_id))
     await connection.execute(insert(PURGE).values(thing_id=thing_id, noted_at_ms=at_ms))
 
@@ -93,8 +106,10 @@ async def note_for_purging(connection: AsyncConnection, thing_id: ThingId, at_ms
 async def note_user_for_purging(connection: AsyncConnection, user_id: UserId, at_ms: int) -> None:
     """Note the user and every epoch of theirs, in the transaction that deletes them.
 
-    Their collections, which are few rows, go at once, so that nothing lists them any more.
+    Their collections and messaging sessions, which are few rows, go at once, so that nothing
+    lists them any more.
     """
+    await delete_kept_sessions_of(connection, HolderKind.USER, user_id)
     await connection.execute(delete(PURGE_USER).where(PURGE_USER.c.user_id == user_id))
     await connection.execute(insert(PURGE_USER).values(user_id=user_id, noted_at_ms=at_ms))
     await connection.execute(delete(COLLECTION).where(COLLECTION.c.user_id == user_id))

@@ -8,9 +8,12 @@ The event loop puts jobs and never waits; how many may wait is the caller's boun
 import logging
 import threading
 import time
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from thingstead.kernel.errors import ThingsteadError
 
 _log = logging.getLogger(__name__)
 
@@ -92,3 +95,14 @@ class BatchThread(Generic[Job]):
         while len(self._jobs) < wanted and not self._is_stopping and time.monotonic() < end:
             # The event loop needs the interpreter to put more.
             time.sleep(_NAP_S)
+
+
+def settle(future: "Future[Any]", result: object, error: ThingsteadError | None) -> None:
+    """Resolve the future of a job that is done; on the event loop only."""
+    # Whoever asked may have gone away meanwhile, which cancels the future.
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -17,10 +17,14 @@ from sqlalchemy import URL, Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from thingstead.features.kept_sessions.model import KeptSessionLimits
+from thingstead.features.things.ports import Seal
 from thingstead.kernel.errors import OverloadedError, StoreUnavailableError
 from thingstead.storage.sql.accounts import SQLAccountStore
 from thingstead.storage.sql.apps import SQLAppStore
+from thingstead.storage.sql.devices import SQLDeviceStore
 from thingstead.storage.sql.grants import SQLGrantStore
+from thingstead.storage.sql.kept_sessions import SQLKeptSessionStore
 from thingstead.storage.sql.link_ids import SQLLinkIdStore
 from thingstead.storage.sql.links import SQLLinkStore
 from thingstead.storage.sql.mail_links import SQLMailLinkStore
@@ -32,6 +36,7 @@ from thingstead.storage.sql.sessions import SQLSessionStore
 from thingstead.storage.sql.tags import SQLTagStore
 from thingstead.storage.sql.things import SQLThingStore
 from thingstead.storage.sql.user_settings import SQLSettingsStore
+from thingstead.storage.sql.waiting_messages import SQLWaitingMessageStore
 from thingstead.storage.sqlite.changes import SQLiteChangeSignal
 from thingstead.storage.sqlite.failures import translated_errors
 from thingstead.storage.sqlite.object_store import ObjectStoreLimits, SQLiteObjectStore
@@ -149,6 +154,7 @@ class CoreDatabase:
         self.products = SQLProductStore(database)
         self.things = SQLThingStore(database)
         self.tags = SQLTagStore(database)
+        self.devices = SQLDeviceStore(database)
         self.purge_list = SQLPurgeList(database)
         self.apps = SQLAppStore(database)
         self.accounts = SQLAccountStore(database)
@@ -161,6 +167,14 @@ class CoreDatabase:
         self.reach = SQLReachStore(database)
         self.outbox = SQLOutbox(database)
         self.change_signal = change_signal
+
+    def kept_sessions(self, seal: Seal, limits: KeptSessionLimits) -> SQLKeptSessionStore:
+        """Return the store of kept sessions; the seal closes what may hold a token."""
+        return SQLKeptSessionStore(self._database, seal, limits)
+
+    def waiting_messages(self, seal: Seal, limits: KeptSessionLimits) -> SQLWaitingMessageStore:
+        """Return the store of what waits in kept sessions, with the same seal and limits."""
+        return SQLWaitingMessageStore(self._database, seal, limits)
 
     async def close(self) -> None:
         """Store what is queued and close every connection."""

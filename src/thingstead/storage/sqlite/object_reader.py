@@ -11,14 +11,26 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from thingstead.features.collections.model import ObjectPage, Place, StoredObject
+from thingstead.features.collections.model import (
+    Action,
+    ObjectChange,
+    ObjectEvent,
+    ObjectPage,
+    Place,
+    StoredObject,
+    topic_of,
+)
 from thingstead.features.collections.ports import Choice
 from thingstead.features.collections.texts import size_of
+from thingstead.features.live.ports import Event, Missed
 from thingstead.kernel.errors import ThingsteadError
 from thingstead.kernel.ids import UserId
 from thingstead.storage.sql import objects as statements
 from thingstead.storage.sqlite.failures import translated
 from thingstead.storage.sqlite.object_statements import compiled
+
+CHANGES_A_PAGE = 500
+CHANGE_BYTES_A_PAGE = 256 * 1024
 
 
 @dataclass(slots=True)
@@ -79,6 +91,30 @@ class ObjectReader:
                 if max_bytes <= 0:
                     break
         return ObjectPage(page, last)
+
+    def changes(self, user_id: UserId, collection: str, *, after: int, until: int) -> Missed:
+        """Return what happened behind `after` and not behind `until`; see `ObjectReplay.missed`."""
+        binds = {"owner": user_id, "of_collection": collection, "after": after, "until": until}
+        topic = topic_of(user_id, collection)
+        events: list[Event] = []
+        size, is_complete = 0, True
+        with closing(self._connection.execute(compiled(statements.CHANGES), binds)) as rows:
+            for sequence, action, object_id, text in rows:
+                if len(events) >= CHANGES_A_PAGE or size >= CHANGE_BYTES_A_PAGE:
+                    is_complete = False
+                    break
+                size += size_of(text)
+                stored = StoredObject(object_id, text)
+                change = ObjectChange(user_id, collection, Action(action), stored, sequence)
+                events.append(ObjectEvent(topic, change))
+                after = sequence
+        return Missed(events, after, is_complete, has_gap=False)
+
+    def oldest_change(self) -> int | None:
+        """Return the sequence of the oldest change that is kept, of any user."""
+        binds = {"after": 0, "most": 1}
+        found = self._connection.execute(compiled(statements.OLDEST_CHANGES), binds).fetchone()
+        return None if found is None else int(found[0])
 
     def collections(self, user_id: UserId) -> list[str]:
         """Return the names of the user's collections, in alphabetical order."""

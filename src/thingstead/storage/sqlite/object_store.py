@@ -14,7 +14,7 @@ from asyncio import AbstractEventLoop, Future
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,9 +29,11 @@ from thingstead.features.collections.texts import size_of
 from thingstead.kernel.errors import OverloadedError, StoreUnavailableError, ThingsteadError
 from thingstead.kernel.ids import UserId
 from thingstead.kernel.json_values import compact_size
-from thingstead.storage.sqlite.batch_thread import BatchThread
+from thingstead.storage.sqlite.batch_thread import BatchThread, settle
 from thingstead.storage.sqlite.failures import translated, translated_errors
+from thingstead.storage.sqlite.object_changes import ChangeLogLimits
 from thingstead.storage.sqlite.object_reader import LookUpJob, ObjectReader
+from thingstead.storage.sqlite.object_replay import SQLiteObjectReplay, newest_sequence
 from thingstead.storage.sqlite.object_writer import (
     ChangeJob,
     Create,
@@ -56,15 +58,16 @@ _LOG_EVERY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ObjectStoreLimits:
-    """How much may wait."""
+    """How much may wait, and how many changes are told again to those who missed them."""
 
     waiting_changes: int = 10_000
     waiting_bytes: int = 64 * 1024 * 1024
     waiting_reads: int = 10_000
+    kept: ChangeLogLimits = field(default=ChangeLogLimits())
 
 
 class SQLiteObjectStore:
-    """Objects in the SQLite file that other tables live in too."""
+    """Objects in the SQLite file that other tables live in too; `replay` tells changes again."""
 
     def __init__(
         self,
@@ -77,7 +80,9 @@ class SQLiteObjectStore:
         self._limits = limits
         self._turn = turn
         self._connections = connections
-        self._writer, self._reader = ObjectWriter(connections[1]), ObjectReader(connections[0])
+        self._reader = ObjectReader(connections[0])
+        self._writer = ObjectWriter(connections[1], limits.kept)
+        self.replay = SQLiteObjectReplay(self._look_up, head=newest_sequence(connections[0]))
         self._write_thread: BatchThread[tuple[list[ChangeJob], Future[None]]] = BatchThread(
             "thingstead-object-writer", self._write, max_batch=1
         )
@@ -259,7 +264,7 @@ class SQLiteObjectStore:
     def _write(self, batches: "list[tuple[list[ChangeJob], Future[None]]]") -> float:
         for jobs, stored in batches:
             self._writer.store(jobs)
-            self._loop.call_soon_threadsafe(_settle, stored, None, None)
+            self._loop.call_soon_threadsafe(settle, stored, None, None)
         return 0.0
 
     def _read(self, jobs: list[LookUpJob]) -> float:
@@ -271,6 +276,8 @@ class SQLiteObjectStore:
 
     def _finish_changes(self, jobs: Sequence[ChangeJob]) -> None:
         committed = [job.committed for job in jobs if job.committed is not None]
+        if committed:
+            self.replay.announced(committed[-1].sequence)
         if self._committed is not None and committed:
             try:
                 self._committed(committed)
@@ -278,7 +285,7 @@ class SQLiteObjectStore:
                 _log.exception("live subscribers did not hear of %d changes", len(committed))
         for job in jobs:
             stored = None if job.committed is None else job.committed.stored
-            _settle(job.future, stored, job.error)
+            settle(job.future, stored, job.error)
         failures = [job.error for job in jobs if job.error and job.error.__cause__]
         if failures:
             self._log_failure(len(failures), failures[0].__cause__)
@@ -300,7 +307,7 @@ class SQLiteObjectStore:
     def _finish_look_ups(self, jobs: Sequence[LookUpJob]) -> None:
         self._waiting_reads -= len(jobs)
         for job in jobs:
-            _settle(job.future, job.result, job.error)
+            settle(job.future, job.result, job.error)
 
 
 def _connect(path: Path, set_up: SetUp) -> tuple[sqlite3.Connection, sqlite3.Connection]:
@@ -318,13 +325,3 @@ def _connect(path: Path, set_up: SetUp) -> tuple[sqlite3.Connection, sqlite3.Con
             writer.close()
             raise
     return reader, writer
-
-
-def _settle(future: "Future[Any]", result: object, error: ThingsteadError | None) -> None:
-    # Whoever asked may have gone away meanwhile, which cancels the future.
-    if future.done():
-        return
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(result)

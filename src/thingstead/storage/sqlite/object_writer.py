@@ -31,6 +31,7 @@ from thingstead.features.collections.texts import merged_text, size_of
 from thingstead.kernel.errors import ThingsteadError
 from thingstead.storage.sql import objects as statements
 from thingstead.storage.sqlite.failures import translated
+from thingstead.storage.sqlite.object_changes import ChangeLog, ChangeLogLimits
 from thingstead.storage.sqlite.object_statements import compiled
 from thingstead.storage.sqlite.object_tallies import Tallies
 
@@ -80,17 +81,20 @@ class ChangeJob:
 class ObjectWriter:
     """Stores batches of changes; used by one thread only."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, kept: ChangeLogLimits) -> None:
         self._connection = connection
+        self._log = ChangeLog(connection, kept)
 
     def store(self, jobs: Sequence[ChangeJob]) -> None:
         """Store the jobs in one transaction and set what became of each; never raises."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            self._log.begin()
             tallies = Tallies(self._connection)
             for job in jobs:
                 self._carry_out(job, tallies)
             tallies.write()
+            self._log.trim()
             self._connection.execute("COMMIT")
         except Exception as exc:  # noqa: BLE001  # Supervises the thread: one batch ends here.
             self._undo()
@@ -136,7 +140,7 @@ class ObjectWriter:
         tallies.check_room(place, size, change.limits)
         self._execute(statements.ADD_OBJECT, place, new_text=text, at_ms=change.at_ms)
         tallies.change(place, objects=1, size=size)
-        return _change(place, Action.CREATE, text)
+        return self._noted(place, Action.CREATE, text)
 
     def _merge(self, change: Merge, tallies: Tallies) -> ObjectChange:
         place = change.place
@@ -147,14 +151,19 @@ class ObjectWriter:
         tallies.check_growth(place, growth, change.limits)
         self._execute(statements.CHANGE_OBJECT, place, new_text=text, at_ms=change.at_ms)
         tallies.change(place, objects=0, size=growth)
-        return _change(place, Action.UPDATE, text)
+        return self._noted(place, Action.UPDATE, text)
 
     def _delete(self, change: Delete, tallies: Tallies) -> ObjectChange:
         place = change.place
         text = self._existing(place, change.etag)
         self._execute(statements.DELETE_OBJECT, place)
         tallies.change(place, objects=-1, size=-size_of(text))
-        return _change(place, Action.DELETE, text)
+        return self._noted(place, Action.DELETE, text)
+
+    def _noted(self, place: Place, action: Action, text: str) -> ObjectChange:
+        sequence = self._log.append(place, action, text)
+        stored = StoredObject(place.id, text)
+        return ObjectChange(place.user_id, place.collection, action, stored, sequence)
 
     def _existing(self, place: Place, etag: str | None) -> str:
         text = self._text(place)
@@ -178,7 +187,3 @@ class ObjectWriter:
                 **binds,
             },
         )
-
-
-def _change(place: Place, action: Action, text: str) -> ObjectChange:
-    return ObjectChange(place.user_id, place.collection, action, StoredObject(place.id, text))

@@ -22,14 +22,16 @@ from thingstead.kernel.errors import OverloadedError, StoreUnavailableError, Thi
 from thingstead.kernel.ids import ThingId
 from thingstead.storage.newest_cache import NewestCache, Question, Slot
 from thingstead.storage.sqlite import value_retention
-from thingstead.storage.sqlite.batch_thread import BatchThread
+from thingstead.storage.sqlite.batch_thread import BatchThread, settle
 from thingstead.storage.sqlite.failures import translated
 from thingstead.storage.sqlite.opening import prepare_file
 from thingstead.storage.sqlite.value_archive import SQLiteValueArchive
 from thingstead.storage.sqlite.value_checkpoint import Checkpointer
+from thingstead.storage.sqlite.value_deliveries import DeliveryRows, SQLiteDeliveries
 from thingstead.storage.sqlite.value_files import connect
 from thingstead.storage.sqlite.value_reader import ReadJob, ValueReader
-from thingstead.storage.sqlite.value_writer import ValueWriter, WriteJob
+from thingstead.storage.sqlite.value_replay import SQLiteValueReplay, newest_sequence
+from thingstead.storage.sqlite.value_writer import DeliveryJob, ValueWriter, WriteJob
 
 _log = logging.getLogger(__name__)
 
@@ -59,12 +61,17 @@ class _Thread(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ValueStoreLimits:
-    """How much may wait, and how many keys a thing may have."""
+    """How much may wait, how many keys a thing may have, and how much is told again.
+
+    Of `replay_values`, which is 1 at least, about so many of the newest values written are told
+    again to those who missed them.
+    """
 
     waiting_values: int = 10_000
     waiting_reads: int = 10_000
     keys_per_thing: int = 1_000
     kept_bytes: int = 32 * 1024 * 1024
+    replay_values: int = 1_000_000
 
 
 @dataclass(slots=True)
@@ -81,7 +88,11 @@ class _Chore:
 
 
 class SQLiteValueStore:
-    """Values and documents in one SQLite file; `archive` reads and deletes over many things."""
+    """Values and documents in one SQLite file.
+
+    `archive` reads and deletes over many things, `replay` tells again what was written, and
+    `deliveries` remembers the packets that carried writes.
+    """
 
     def __init__(
         self,
@@ -95,12 +106,14 @@ class SQLiteValueStore:
         reader, copier = connect(path, is_writer=False), connect(path, is_writer=True)
         # The writer's comes last: closing the last one copies what is left of the log.
         self._connections = (copier, reader, writer)
-        self._writer = ValueWriter(writer, max_keys=limits.keys_per_thing)
+        self._writer = ValueWriter(
+            writer, max_keys=limits.keys_per_thing, replay_values=limits.replay_values
+        )
         self._reader = ValueReader(reader)
         self._checkpointer = Checkpointer(
             path, writer, copier, on_copied=lambda: self._write_thread.put(None)
         )
-        self._write_thread: BatchThread[WriteJob | _Chore | None] = BatchThread(
+        self._write_thread: BatchThread[WriteJob | DeliveryJob | _Chore | None] = BatchThread(
             "thingstead-writer",
             self._write,
             max_batch=limits.waiting_values,
@@ -112,6 +125,8 @@ class SQLiteValueStore:
         self.archive = SQLiteValueArchive(
             self._look_up, lambda run, thing_id: self._do_chore(lambda db, _: run(db), {thing_id})
         )
+        self.replay = SQLiteValueReplay(self._look_up, reader, head=newest_sequence(reader))
+        self.deliveries = SQLiteDeliveries(self._work_on_deliveries)
         self._logged_at = float("-inf")
         self._unlogged = 0
         self._waiting_values = 0
@@ -161,15 +176,23 @@ class SQLiteValueStore:
 
     def append(self, write: Write) -> "Future[Appended]":
         """Queue the write; see `ValueStore.append`."""
-        weight = len(write.values) + len(write.changes)
+        self._wait_for_writer(len(write.values) + len(write.changes))
+        future: Future[Appended] = self._loop.create_future()
+        self._write_thread.put(WriteJob(write, future))
+        return future
+
+    def _work_on_deliveries(self, run: Callable[[DeliveryRows], Result]) -> "Future[Result]":
+        self._wait_for_writer(1)
+        future: Future[Result] = self._loop.create_future()
+        self._write_thread.put(DeliveryJob(run, future))
+        return future
+
+    def _wait_for_writer(self, weight: int) -> None:
         if self._waiting_values + weight > self._limits.waiting_values:
             raise OverloadedError(
                 f"{self._limits.waiting_values} values wait to be stored", retry_after_s=1
             )
         self._waiting_values += weight
-        future: Future[Appended] = self._loop.create_future()
-        self._write_thread.put(WriteJob(write, future))
-        return future
 
     def newest(
         self, thing_id: ThingId, epochs: tuple[int, ...], key: str, window: Window
@@ -283,8 +306,8 @@ class SQLiteValueStore:
 
     # In the threads.
 
-    def _write(self, jobs: "list[WriteJob | _Chore | None]") -> float:
-        writes = [job for job in jobs if isinstance(job, WriteJob)]
+    def _write(self, jobs: "list[WriteJob | DeliveryJob | _Chore | None]") -> float:
+        writes = [job for job in jobs if isinstance(job, WriteJob | DeliveryJob)]
         if writes:
             self._checkpointer.note(self._writer.store(writes))
             self._loop.call_soon_threadsafe(self._finish_writes, writes)
@@ -322,20 +345,25 @@ class SQLiteValueStore:
 
     # Back on the event loop.
 
-    def _finish_writes(self, jobs: list[WriteJob]) -> None:
+    def _finish_writes(self, jobs: list[WriteJob | DeliveryJob]) -> None:
         committed: list[tuple[Write, Appended]] = []
         for job in jobs:
+            if isinstance(job, DeliveryJob):
+                self._waiting_values -= 1
+                continue
             self._waiting_values -= len(job.write.values) + len(job.write.changes)
-            if job.appended is not None:
-                committed.append((job.write, job.appended))
+            if job.result is not None:
+                committed.append((job.write, job.result))
                 self._kept.drop(job.write.thing_id)
+        if committed:
+            self.replay.announced(committed[-1][1].sequence)
         if self._committed is not None and committed:
             try:
                 self._committed(committed)
             except Exception:  # noqa: BLE001  # Supervises the commit: what is stored must be acknowledged.
                 _log.exception("live subscribers did not hear of %d writes", len(committed))
         for job in jobs:
-            _settle(job.future, job.appended, job.error)
+            settle(job.future, job.result, job.error)
         failure = jobs[0].error
         if failure is not None and failure.__cause__ is not None:
             self._log_failure(len(jobs), failure.__cause__)
@@ -353,24 +381,14 @@ class SQLiteValueStore:
         self._waiting_chores -= 1
         for thing_id in chore.things:
             self._kept.drop(thing_id)
-        _settle(chore.future, chore.result, chore.error)
+        settle(chore.future, chore.result, chore.error)
 
     def _finish_reads(self, jobs: list[ReadJob], taken: threading.Event | None = None) -> None:
         self._waiting_reads -= len(jobs)
         for job in jobs:
-            _settle(job.future, job.result, job.error)
+            settle(job.future, job.result, job.error)
             # The thread holds its jobs until it has others.
             job.result = None
         if taken is not None:
             # Behind those who were just woken: by then they have made their answers.
             self._loop.call_soon(taken.set)
-
-
-def _settle(future: "Future[Any]", result: object, error: ThingsteadError | None) -> None:
-    # Whoever asked may have gone away meanwhile, which cancels the future.
-    if future.done():
-        return
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(result)

@@ -9,21 +9,34 @@ import logging
 import sqlite3
 import time
 from asyncio import Future
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from thingstead.features.magic.documents import changed_document
 from thingstead.features.values.errors import TooManyKeysError
-from thingstead.features.values.model import Appended, DocumentChange, NewValue, Write
+from thingstead.features.values.model import (
+    Appended,
+    Delivery,
+    DocumentChange,
+    NewValue,
+    Write,
+)
 from thingstead.kernel.errors import ThingsteadError
 from thingstead.kernel.ids import ThingId
 from thingstead.storage.sqlite.failures import translated
+from thingstead.storage.sqlite.value_arrivals import Arrivals
 from thingstead.storage.sqlite.value_codec import Column, to_column
+from thingstead.storage.sqlite.value_deliveries import DeliveryRows
 from thingstead.storage.sqlite.value_documents import find_document
 
 _SERIES_KEPT = 200_000
 COMPARED_VALUES = 2_000
 COMPARED_EPOCHS = 10
 """In how many epochs before the one written to a repeat is looked for."""
+
+# Counter, arrivals, and what a packet or a trimmed slice may touch.
+_PAGES_OF_A_BATCH = 8
 
 _log = logging.getLogger(__name__)
 
@@ -38,20 +51,35 @@ _INSERT = (
 
 @dataclass(slots=True)
 class WriteJob:
-    """A request on its way through the writer; one of `appended` and `error` is set at the end."""
+    """A request on its way through the writer; one of `result` and `error` is set at the end."""
 
     write: Write
     future: "Future[Appended]"
-    appended: Appended | None = None
+    result: Appended | None = None
+    error: ThingsteadError | None = field(default=None)
+
+
+@dataclass(slots=True)
+class DeliveryJob:
+    """Work on what is remembered of packets, in the order of the requests around it."""
+
+    run: Callable[[DeliveryRows], object]
+    future: "Future[Any]"
+    result: object = None
     error: ThingsteadError | None = field(default=None)
 
 
 class ValueWriter:
     """Stores batches of writes; used by one thread only."""
 
-    def __init__(self, connection: sqlite3.Connection, *, max_keys: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, *, max_keys: int, replay_values: int
+    ) -> None:
         self._connection = connection
         self._max_keys = max_keys
+        self._arrivals = Arrivals(connection, keep=replay_values)
+        self._places = self._arrivals.places
+        self._deliveries = DeliveryRows(connection)
         # Of each thing the epoch written to last only: it does not go back to an earlier one.
         self._series: dict[ThingId, tuple[int, dict[str, int]]] = {}
         self._series_count = 0
@@ -61,7 +89,7 @@ class ValueWriter:
         self._sequence = 0
         self._data_version = -1
 
-    def store(self, jobs: list[WriteJob]) -> int:
+    def store(self, jobs: Sequence[WriteJob | DeliveryJob]) -> int:
         """Store the jobs in one transaction and set what became of each; never raises.
 
         Returns at most how many pages the commit added to the write-ahead log.
@@ -72,25 +100,35 @@ class ValueWriter:
             self._connection.execute("BEGIN IMMEDIATE")
             self._notice_other_writers()
             sequence_before = self._sequence
-            rows: list[Row] = []
-            for job in jobs:
-                try:
-                    job.appended = self._prepare(job.write, rows)
-                except ThingsteadError as exc:
-                    job.error = exc
-            if rows:
-                self._connection.executemany(_INSERT, rows)
+            self._prepare_all(jobs)
+            self._arrivals.write(self._sequence)
             self._keep_sequence()
             began = time.monotonic()
             self._connection.execute("COMMIT")
             self.flush_s = time.monotonic() - began
-            return self._sequence - sequence_before + len(jobs) + 2
+            return self._sequence - sequence_before + len(jobs) + _PAGES_OF_A_BATCH
         except Exception as exc:  # noqa: BLE001  # Supervises the thread: one batch ends here.
             self._undo(sequence_before)
             error = translated(exc)
             for job in jobs:
-                job.appended, job.error = None, error
+                job.result, job.error = None, error
             return 0
+
+    def _prepare_all(self, jobs: Sequence[WriteJob | DeliveryJob]) -> None:
+        self._arrivals.begin()
+        rows: list[Row] = []
+        for job in jobs:
+            try:
+                if isinstance(job, DeliveryJob):
+                    job.result = job.run(self._deliveries)
+                elif job.write.delivery is None:
+                    job.result = self._prepare(job.write, rows)
+                else:
+                    job.result = self._prepare_delivered(job.write, job.write.delivery, rows)
+            except ThingsteadError as exc:
+                job.error = exc
+        if rows:
+            self._connection.executemany(_INSERT, rows)
 
     def forget(self, thing_id: ThingId) -> None:
         """Forget the series ids of a thing whose series were deleted."""
@@ -112,6 +150,7 @@ class ValueWriter:
         if data_version != self._data_version:
             self._series.clear()
             self._series_count = 0
+            self._deliveries.clear()
             (self._sequence,) = self._connection.execute(
                 "SELECT value FROM counter WHERE name = 'sequence'"
             ).fetchone()
@@ -126,10 +165,20 @@ class ValueWriter:
             # The next batch cannot begin, fails as this one did, and comes here again.
             _log.error("a failed transaction could not be rolled back: %s", exc)
         self._sequence = sequence
+        self._arrivals.undo()
+        # It also has the next batch read packets and series anew.
         self._data_version = -1
         # Ids given out in the transaction that failed will be given out again.
         for thing_id in self._touched:
             self.forget(thing_id)
+
+    def _prepare_delivered(self, write: Write, delivery: Delivery, rows: list[Row]) -> Appended:
+        """Queue the request's rows, unless the packet that carries it was stored before."""
+        if self._deliveries.is_repeat(delivery):
+            return Appended(self._sequence, is_repeat=True)
+        appended = self._prepare(write, rows)
+        self._deliveries.keep(delivery, appended.sequence)
+        return appended
 
     def _prepare(self, write: Write, rows: list[Row]) -> Appended:
         """Queue the request's rows; raises before anything of it was written."""
@@ -151,14 +200,23 @@ class ValueWriter:
                 (write.thing_id, name, epoch, text),
             )
         if any(value.has_own_time for value in values):
-            return self._insert_timed(write, known, rows)
-        sequence = self._sequence
-        for value in values:
-            sequence += 1
-            rows.append(_row(known[value.key], value, sequence))
-        # A write of documents only has a place in the order of events too.
-        self._sequence = sequence if values else sequence + 1
-        return Appended(self._sequence)
+            appended = self._insert_timed(write, known, rows)
+        else:
+            sequence = self._sequence
+            places = self._places if write.is_broadcast else []
+            for value in values:
+                sequence += 1
+                row = _row(known[value.key], value, sequence)
+                rows.append(row)
+                places += row[0], row[1], sequence + sequence
+            if values and places:
+                places[-1] += 1
+            # A write of documents only has a place in the order of events too.
+            self._sequence = sequence if values else sequence + 1
+            appended = Appended(self._sequence)
+        if write.changes and write.is_broadcast:
+            self._arrivals.add_echoes(write, appended)
+        return appended
 
     def _insert_timed(self, write: Write, known: dict[str, int], rows: list[Row]) -> Appended:
         """Insert one by one, leaving out what is stored already exactly so."""
@@ -166,6 +224,7 @@ class ValueWriter:
         self._connection.executemany(_INSERT, rows)
         rows.clear()
         repeats: list[int] = []
+        inserted: list[Row] = []
         earlier: dict[str, list[int]] = {}
         stored: dict[tuple[int, int], set[object]] = {}
         for index, value in enumerate(write.values):
@@ -183,10 +242,21 @@ class ValueWriter:
                     continue
                 same_time.add(what)
             self._connection.execute(_INSERT, row)
+            inserted.append(row)
             self._sequence += 1
+        if write.is_broadcast:
+            self._arrive(inserted)
         if write.changes and len(repeats) == len(write.values):
             self._sequence += 1
         return Appended(self._sequence, frozenset(repeats))
+
+    def _arrive(self, rows: list[Row]) -> None:
+        """Have the rows, which are one write, told again to those who miss it."""
+        places = self._arrivals.places
+        for series_id, at_ms, sequence, *_ in rows:
+            places += series_id, at_ms, sequence + sequence
+        if rows:
+            places[-1] += 1
 
     def _stored_earlier(
         self, write: Write, value: NewValue, earlier: dict[str, list[int]]

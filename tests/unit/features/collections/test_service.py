@@ -65,6 +65,7 @@ class Rig:
             SequentialIds(),
             self.clock,
             limits=CollectionLimits(**limits),
+            replay=self.store.replay,
         )
         self.heard = []
         self.bus.listen(topic_of(USER, "things"), self.heard.append)
@@ -368,11 +369,14 @@ async def test_each_change_is_announced_to_who_listens_to_the_collection(rig):
     await rig.collections.delete(USER, "things", "a")
 
     assert [event.change for event in rig.heard] == [
-        ObjectChange(USER, "things", action, StoredObject("a", text))
-        for action, text in (
-            (Action.CREATE, '{"_id":"a"}'),
-            (Action.UPDATE, '{"_id":"a","n":1}'),
-            (Action.DELETE, '{"_id":"a","n":1}'),
+        ObjectChange(USER, "things", action, StoredObject("a", text), sequence)
+        for sequence, (action, text) in enumerate(
+            (
+                (Action.CREATE, '{"_id":"a"}'),
+                (Action.UPDATE, '{"_id":"a","n":1}'),
+                (Action.DELETE, '{"_id":"a","n":1}'),
+            ),
+            1,
         )
     ]
     assert {event.topic for event in rig.heard} == {"collection:one:things"}
@@ -406,3 +410,25 @@ def test_events_that_differ_in_their_encodings_only_are_equal():
     event.encodings["json"] = b"{}"
 
     assert event == ObjectEvent("topic", change)
+
+
+async def test_what_was_missed_of_a_collection_is_told_as_it_was_heard(rig):
+    await rig.create({"_id": "a"})
+    await rig.create({"_id": "b"}, collection="other")
+    await rig.merge({"n": 1})
+
+    page = await rig.collections.missed(USER, "things", 0)
+
+    assert page.events == rig.heard
+    assert await rig.collections.head() == 3
+
+
+async def test_what_was_missed_of_a_collection_that_cannot_be_is_refused(rig):
+    with pytest.raises(InvalidCollectionError):
+        await rig.collections.missed(USER, "no/name", 0)
+
+
+async def test_an_event_has_the_sequence_of_its_change(rig):
+    await rig.create({"_id": "a"})
+
+    assert [event.sequence for event in rig.heard] == [1]

@@ -15,6 +15,7 @@ from thingstead.features.values.errors import (
     TooManyKeysError,
 )
 from thingstead.features.values.model import (
+    Delivery,
     DocumentChange,
     IncomingValue,
     IncomingWrite,
@@ -341,3 +342,19 @@ def test_a_very_large_limit_is_a_hundred():
 def test_other_defaults_and_maxima_may_be_asked_for():
     assert window_limit(None, default=50, most=500) == 50
     assert window_limit("501", default=50, most=500) == 500
+
+
+async def test_a_packet_that_comes_again_is_neither_stored_nor_announced_again(rig):
+    def submit(is_again):
+        return rig.values.submit_encoded(
+            THING,
+            lambda: IncomingWrite([IncomingValue("t", 1)]),
+            delivery=Delivery("session", 7, 1, b"digest", is_again),
+        )
+
+    first = await submit(is_again=False)
+    again = await submit(is_again=True)
+
+    assert (first.is_repeat, again.is_repeat) == (False, True)
+    assert len((await rig.values.read(THING, "t", Window(9))).rows) == 1
+    assert [event.sequence for event in rig.heard] == [first.sequence]

@@ -42,7 +42,7 @@ def path(tmp_path_factory):
 def writer(path):
     with closing(connect(path, is_writer=True)) as connection:
         connection.execute("PRAGMA synchronous=OFF")
-        yield ValueWriter(connection, max_keys=1_000_000)
+        yield ValueWriter(connection, max_keys=1_000_000, replay_values=1_000)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def store(writer, *values):
     job = WriteJob(write(*values), None)
     writer.store([job])
     assert job.error is None
-    return job.appended
+    return job.result
 
 
 @given(JSON)
@@ -119,7 +119,7 @@ def test_the_reader_keeps_a_bounded_number_of_series(writer, reader, monkeypatch
 def test_the_writer_keeps_a_bounded_number_of_series(path, reader, monkeypatch):
     monkeypatch.setattr(value_writer, "_SERIES_KEPT", 3)
     with closing(connect(path, is_writer=True)) as connection:
-        writer = ValueWriter(connection, max_keys=10)
+        writer = ValueWriter(connection, max_keys=10, replay_values=1_000)
         things = [f"thing {number}" for number in range(5)]
         for thing in [*things, *things]:
             writer.store([WriteJob(write(value("a", thing), value("b"), thing=thing), None)])
@@ -131,7 +131,7 @@ def test_the_writer_keeps_a_bounded_number_of_series(path, reader, monkeypatch):
 
 def test_the_writer_keeps_of_each_thing_the_epoch_written_to_last(path, reader):
     with closing(connect(path, is_writer=True)) as connection:
-        writer = ValueWriter(connection, max_keys=10)
+        writer = ValueWriter(connection, max_keys=10, replay_values=1_000)
         for epoch in (0, 1, 0, 1, 1):
             job = WriteJob(
                 write(value("a", epoch), value("b"), thing="mover", epochs=(epoch,)), None
