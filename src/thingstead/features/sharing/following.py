@@ -10,7 +10,7 @@ from typing import NamedTuple
 from thingstead.features.live.model import LiveEvent
 from thingstead.features.live.ports import Event
 from thingstead.features.sharing.model import Reach
-from thingstead.features.values.model import MagicEcho, StoredValue
+from thingstead.features.values.model import MagicEcho, Source, StoredValue
 from thingstead.kernel.ids import ThingId
 
 
@@ -18,6 +18,8 @@ class Following(NamedTuple):
     """What a live stream of a user's listens to, as long as the user's rights are these."""
 
     topics: tuple[ThingId, ...]
+    sources: tuple[Source, ...]
+    """The same things, with the epochs of each that the user may see."""
     accepts: Callable[[Event], bool]
     """Says of an event of these topics whether the user may see it, and wants to."""
 
@@ -27,7 +29,8 @@ def following_of(reach: Reach, resource: str) -> Following:
 
     An event counts when it was written to an epoch that may be seen and names the resource.
     """
-    epochs = {thing.id: frozenset(thing.epochs) for thing in reach.readable(resource)}
+    sources = tuple(Source(thing.id, thing.epochs) for thing in reach.readable(resource))
+    epochs = {source.thing_id: frozenset(source.epochs) for source in sources}
 
     def accepts(event: Event) -> bool:
         return (
@@ -36,7 +39,7 @@ def following_of(reach: Reach, resource: str) -> Following:
             and any(entry.key == resource for entry in event.entries)
         )
 
-    return Following(tuple(epochs), accepts)
+    return Following(tuple(epochs), sources, accepts)
 
 
 def entries_of(event: LiveEvent, resource: str) -> tuple[StoredValue | MagicEcho, ...]:

@@ -7,7 +7,7 @@ import pytest
 from doubles.callers import a_caller, thing_id
 from thingstead.features.live.model import LiveEvent
 from thingstead.features.sharing.following import entries_of
-from thingstead.features.values.model import MagicEcho, StoredValue
+from thingstead.features.values.model import MagicEcho, Source, StoredValue
 
 ONE, TWO, THREE = thing_id(1), thing_id(2), thing_id(3)
 WARM = StoredValue("temperature", 20, 0)
@@ -36,9 +36,9 @@ async def test_the_topics_are_the_things_that_may_be_read(resources, ada, bob):
 
 @pytest.mark.parametrize("name", ["bob", "carl"])
 async def test_who_may_read_nothing_follows_nothing(resources, name):
-    topics, accepts = await resources.follow(a_caller(name), "humidity")
+    topics, sources, accepts = await resources.follow(a_caller(name), "humidity")
 
-    assert topics == ()
+    assert (topics, sources) == ((), ())
     assert not accepts(event(HUMID))
 
 
@@ -57,9 +57,21 @@ async def test_an_event_counts_when_it_names_the_resource(resources, bob):
 
 async def test_an_event_counts_when_its_epoch_may_be_seen(resources, rig, ada, make_owner_reach):
     rig.reaches.of_user["ada"] = make_owner_reach(one=(1, 3))
-    accepts = (await resources.follow(ada, "temperature")).accepts
+    following = await resources.follow(ada, "temperature")
+    accepts = following.accepts
 
     assert [epoch for epoch in range(5) if accepts(event(epoch=epoch))] == [1, 3]
+
+
+async def test_the_sources_are_the_same_things_with_the_epochs_that_may_be_seen(
+    resources, rig, ada, make_owner_reach
+):
+    rig.reaches.of_user["ada"] = make_owner_reach(one=(1, 3))
+
+    topics, sources, _ = await resources.follow(ada, "temperature")
+
+    assert tuple(source.thing_id for source in sources) == topics
+    assert sources[0] == Source(ONE, (1, 3))
 
 
 async def test_an_event_of_another_thing_or_kind_does_not_count(resources, bob):

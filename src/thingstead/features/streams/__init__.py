@@ -1,0 +1,1 @@
+"""Live streams with the right to them: whose events, for how long, and what was missed."""
