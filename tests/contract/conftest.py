@@ -13,6 +13,9 @@ from doubles.core import MemoryCore
 from thingstead.features.apps.model import App, AppSettings
 from thingstead.features.apps.ports import AppStore
 from thingstead.features.collections.ports import ObjectStore
+from thingstead.features.devices.ports import DeviceStore
+from thingstead.features.kept_sessions.model import KeptSessionLimits
+from thingstead.features.kept_sessions.ports import KeptSessionStore, WaitingMessageStore
 from thingstead.features.links.model import LinkOutcome
 from thingstead.features.links.ports import LinkIdStore, LinkStore
 from thingstead.features.mail.model import Occasion, SealedLetter
@@ -23,7 +26,7 @@ from thingstead.features.sharing.model import Entry, Grant, GrantOutcome, Rights
 from thingstead.features.sharing.ports import GrantStore, ReachStore
 from thingstead.features.tags.ports import TagStore
 from thingstead.features.things.model import SealedToken, Thing
-from thingstead.features.things.ports import ThingStore
+from thingstead.features.things.ports import Seal, ThingStore
 from thingstead.features.users.model import Account, NewSession, Session, User
 from thingstead.features.users.ports import (
     AccountStore,
@@ -67,6 +70,9 @@ class Core(Protocol):
     def tags(self) -> TagStore: ...
 
     @property
+    def devices(self) -> DeviceStore: ...
+
+    @property
     def objects(self) -> ObjectStore: ...
 
     @property
@@ -101,6 +107,10 @@ class Core(Protocol):
 
     @property
     def outbox(self) -> Outbox: ...
+
+    def kept_sessions(self, seal: Seal, limits: KeptSessionLimits) -> KeptSessionStore: ...
+
+    def waiting_messages(self, seal: Seal, limits: KeptSessionLimits) -> WaitingMessageStore: ...
 
     @property
     def change_signal(self) -> ChangeSignal: ...

@@ -3,7 +3,8 @@
 import pytest
 
 from thingstead.features.products.errors import ProductNotFoundError
-from thingstead.features.products.model import Product
+from thingstead.features.products.model import Product, ProductChange
+from thingstead.kernel.changes import Change, Kind
 from thingstead.kernel.ids import ProductId, ThingId, digest
 
 
@@ -120,3 +121,84 @@ async def test_codes_of_an_unknown_product_are_refused(core, make):
         await core.products.add_codes(ProductId(10_001), [make.code("A")], at_ms=1)
 
     assert await core.products.unused_codes(None, after=None, limit=1) == []
+
+
+async def test_a_new_product_makes_no_things_by_itself_and_has_no_decoder(make):
+    product = await make.product()
+
+    assert (product.is_automatic, product.format, product.decoder, product.sealed_udp_key) == (
+        False,
+        None,
+        None,
+        None,
+    )
+
+
+async def test_everything_about_a_product_can_be_changed_at_once(core, make):
+    product = await make.product()
+
+    changed = await core.products.change_product(
+        product.id,
+        ProductChange(True, format="Sigfox", decoder="a::uint:8", hash="new", sealed_udp_key=b"k"),
+    )
+
+    assert changed == Product(
+        product.id, product.name, "new", product.created_at_ms, True, "Sigfox", "a::uint:8", b"k"
+    )
+    assert await core.products.product(product.id) == changed
+
+
+async def test_a_change_leaves_what_it_does_not_name(core, make):
+    product = await make.product()
+    await core.products.change_product(product.id, ProductChange(True, format="Sigfox"))
+
+    changed = await core.products.change_product(product.id, ProductChange(decoder="a::uint:8"))
+
+    assert (changed.is_automatic, changed.format, changed.decoder, changed.hash) == (
+        True,
+        "Sigfox",
+        "a::uint:8",
+        product.hash,
+    )
+
+
+async def test_an_empty_text_or_key_takes_away_and_false_switches_off(core, make):
+    product = await make.product()
+    await core.products.change_product(
+        product.id, ProductChange(True, "Sigfox", "a::uint:8", None, b"key")
+    )
+
+    changed = await core.products.change_product(
+        product.id, ProductChange(False, "", "", None, b"")
+    )
+
+    assert changed == product
+
+
+async def test_a_change_concerns_one_product(core, make):
+    product, other = await make.product(), await make.product()
+
+    await core.products.change_product(product.id, ProductChange(True))
+
+    assert await core.products.product(other.id) == other
+
+
+async def test_a_change_of_an_unknown_product_is_none(core):
+    assert await core.products.change_product(ProductId(10_001), ProductChange(True)) is None
+
+
+async def test_a_change_of_nothing_leaves_the_product_as_it_is(core, make):
+    product = await make.product()
+
+    assert await core.products.change_product(product.id, ProductChange()) == product
+
+
+async def test_a_change_is_told_to_other_processes(core, open_again, make):
+    product = await make.product()
+    other = await open_again()
+    other.change_signal.changes()
+
+    await core.products.change_product(product.id, ProductChange(True))
+    await core.products.change_product(ProductId(99_999), ProductChange(True))
+
+    assert list(other.change_signal.changes()) == [Change(Kind.PRODUCT, str(product.id))]

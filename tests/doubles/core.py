@@ -3,6 +3,12 @@
 from copy import copy
 
 from doubles.apps import MemoryAppStore
+from doubles.devices import MemoryDeviceStore
+from doubles.kept_sessions import (
+    KeptClients,
+    MemoryKeptSessionStore,
+    MemoryWaitingMessageStore,
+)
 from doubles.links import MemoryLinkIdStore, MemoryLinkStore
 from doubles.objects import MemoryObjectStore
 from doubles.organisation import Organisation
@@ -16,6 +22,8 @@ from doubles.users import (
     MemorySessionStore,
     MemorySettingsStore,
 )
+from thingstead.features.kept_sessions.model import KeptSessionLimits
+from thingstead.features.things.ports import Seal
 
 
 class MemoryCore:
@@ -23,8 +31,9 @@ class MemoryCore:
 
     def __init__(self) -> None:
         self._organisation = organisation = Organisation()
-        self.products = MemoryProductStore()
+        self.products = MemoryProductStore(organisation)
         self.things = MemoryThingStore(self.products, organisation)
+        self.devices = MemoryDeviceStore(self.products, self.things, organisation)
         self.tags = MemoryTagStore(self.things)
         self.change_signal = MemoryChangeSignal(organisation)
         self.objects = MemoryObjectStore()
@@ -39,6 +48,13 @@ class MemoryCore:
         self.grants = MemoryGrantStore(organisation)
         self.reach = MemoryReachStore(organisation)
         self.outbox = organisation.outbox
+        self._kept_clients = KeptClients(organisation)
+
+    def kept_sessions(self, _seal: Seal, limits: KeptSessionLimits) -> MemoryKeptSessionStore:
+        return MemoryKeptSessionStore(self._kept_clients, limits)
+
+    def waiting_messages(self, _seal: Seal, limits: KeptSessionLimits) -> MemoryWaitingMessageStore:
+        return MemoryWaitingMessageStore(self._kept_clients, limits)
 
     def twin(self) -> "MemoryCore":
         twin = copy(self)

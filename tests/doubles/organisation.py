@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from doubles.outbox import MemoryOutbox
 from thingstead.features.apps.model import App
+from thingstead.features.devices.model import Device
 from thingstead.features.links.model import LinkOutcome
 from thingstead.features.mail.model import SealedLetter
 from thingstead.features.sharing.model import Entry, GivenRights, Grant, Rights
@@ -37,6 +38,7 @@ class Organisation:
     epoch: dict[ThingId, int] = field(default_factory=dict)
     epoch_owner: dict[tuple[ThingId, int], UserId] = field(default_factory=dict)
     links: dict[ThingId, tuple[UserId, int]] = field(default_factory=dict)
+    devices: dict[tuple[ProductId, str], Device] = field(default_factory=dict)
     purge: dict[ThingId, int] = field(default_factory=dict)
     purge_epochs: dict[tuple[ThingId, int], int] = field(default_factory=dict)
     purge_users: dict[UserId, int] = field(default_factory=dict)
@@ -107,6 +109,8 @@ class Organisation:
         for kept in (self.epoch_owner, self.purge_epochs):
             for key in [key for key in kept if key[0] == thing_id]:
                 del kept[key]
+        for place in [place for place, one in self.devices.items() if one.thing_id == thing_id]:
+            del self.devices[place]
         self._drop_offers(thing_id)
         self.purge[thing_id] = at_ms
         self.announce(things=[thing_id], users=users | ({owner} if owner else set()))

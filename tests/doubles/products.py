@@ -1,10 +1,12 @@
 """Products and activation codes in memory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from doubles.organisation import Organisation
 from thingstead.features.products.errors import ProductNotFoundError
-from thingstead.features.products.model import Product, SealedCode
+from thingstead.features.products.model import Product, ProductChange, SealedCode
+from thingstead.kernel.changes import Change, Kind
 from thingstead.kernel.ids import ProductId
 
 
@@ -21,7 +23,8 @@ class KeptCode:
 class MemoryProductStore:
     """Keeps products and codes; `kept_codes` is what the store of things uses up."""
 
-    def __init__(self) -> None:
+    def __init__(self, organisation: Organisation) -> None:
+        self._organisation = organisation
         self._products: dict[ProductId, Product] = {}
         self.kept_codes: dict[bytes, KeptCode] = {}
 
@@ -35,6 +38,19 @@ class MemoryProductStore:
 
     async def products(self, *, after: ProductId | None, limit: int) -> list[Product]:
         return [p for i, p in sorted(self._products.items()) if i > (after or 0)][:limit]
+
+    async def change_product(self, product_id: ProductId, change: ProductChange) -> Product | None:
+        product = self._products.get(product_id)
+        if product is None:
+            return None
+        names = ("is_automatic", "hash", "format", "decoder", "sealed_udp_key")
+        wanted = {name: getattr(change, name) for name in names}
+        changed = {name: value for name, value in wanted.items() if value is not None}
+        for name in {"format", "decoder", "sealed_udp_key"} & changed.keys():
+            changed[name] = changed[name] or None
+        self._products[product_id] = replace(product, **changed)
+        self._organisation.announced.append(Change(Kind.PRODUCT, str(product_id)))
+        return self._products[product_id]
 
     async def add_codes(
         self, product_id: ProductId, codes: Sequence[SealedCode], *, at_ms: int

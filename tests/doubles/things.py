@@ -51,7 +51,11 @@ class MemoryPurgeList:
                 deleted += 1
             if not texts:
                 del self._objects.texts[place]
-        return deleted
+        changes = self._objects.changes
+        of_user = [change for change in changes if change.user_id == user_id][:limit]
+        for change in of_user:
+            changes.remove(change)
+        return max(deleted, len(of_user))
 
     async def user_done(self, user_id: UserId) -> None:
         self._organisation.purge_users.pop(user_id, None)

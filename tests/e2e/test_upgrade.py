@@ -167,7 +167,9 @@ def test_a_copy_of_each_file_is_left_as_the_first_release_had_it(old):
             assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             revision = copy.execute(f"SELECT version_num FROM alembic_version_{schema}")
             assert revision.fetchall() == [(FIRST,)]
-    with closing(sqlite3.connect(old.copies()["values.db.before-0002"])) as copy:
+    with closing(
+        sqlite3.connect(old.copies()[f"values.db.before-{REVISIONS['values'][-1]}"])
+    ) as copy:
         assert copy.execute("SELECT count(*) FROM value").fetchone() == (len(_HISTORY),)
 
 
@@ -212,7 +214,7 @@ def test_the_things_of_the_first_release_are_listed_with_their_tokens(old):
 
 def test_an_upgrade_that_cannot_be_copied_first_is_refused_and_changes_nothing(old):
     # A folder stands where the copy is to be.
-    (old.path / "core.db.before-0004").mkdir()
+    (old.path / f"core.db.before-{REVISIONS['core'][-1]}").mkdir()
 
     done = run("serve", "--data", str(old.path), "--host", "127.0.0.1", "--port", "0", "--json")
 

@@ -1,6 +1,6 @@
-"""`thingstead product create|list`."""
+"""`thingstead product create|list|show|change|link-ids`."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -11,9 +11,21 @@ if TYPE_CHECKING:
     from thingstead.features.products.model import Product
 
 
+class _Wanted(TypedDict):
+    """The options of `product change`, as click hands them over."""
+
+    automatic_activation: str | None
+    label: str | None
+    decoder: str | None
+    no_decoder: bool
+    new_hash: bool
+    new_udp_key: bool
+    no_udp_key: bool
+
+
 @click.group("product")
 def product_group() -> None:
-    """Create and list products, the kinds of thing."""
+    """Create, list and change products, the kinds of thing."""
 
 
 @product_group.command("create")
@@ -45,10 +57,71 @@ def list_products(data: str | None, *, as_json: bool) -> None:
 
     products = administer(data, work)
     if as_json:
-        print_json([_as_json(product) for product in products])
+        print_json([_with_settings(product) for product in products])
         return
     for product in products:
         click.echo(f"{product.id}  {product.hash}  {product.name}")
+
+
+@product_group.command("show")
+@click.argument("product_id", type=int)
+@data_option
+@json_option
+def show(product_id: int, data: str | None, *, as_json: bool) -> None:
+    """Show PRODUCT_ID with its secrets: the hash, and the key of its datagrams."""
+
+    async def work(administration: "Administration") -> "tuple[Product, str | None]":
+        from thingstead.kernel.ids import ProductId
+
+        product = await administration.products.get(ProductId(product_id))
+        return product, administration.products.udp_key(product)
+
+    _tell(*administer(data, work), as_json=as_json)
+
+
+@product_group.command("change")
+@click.argument("product_id", type=int)
+@click.option(
+    "--automatic-activation",
+    type=click.Choice(["on", "off"]),
+    help="Whether a device id that is not known yet becomes a thing, for an activation code.",
+)
+@click.option("--format", "label", help="What its devices send, for people; empty for nothing.")
+@click.option("--decoder", help="How the bytes of its messages become values.")
+@click.option("--no-decoder", is_flag=True, help="Store the bytes of its messages as text.")
+@click.option("--new-hash", is_flag=True, help="Replace the hash; addresses with the old one end.")
+@click.option("--new-udp-key", is_flag=True, help="Make a key; datagrams need its HMAC then.")
+@click.option("--no-udp-key", is_flag=True, help="Take datagrams without an HMAC.")
+@data_option
+@json_option
+def change(product_id: int, data: str | None, *, as_json: bool, **wanted: Unpack[_Wanted]) -> None:
+    """Change PRODUCT_ID; a running server follows at once."""
+    if wanted["decoder"] is not None and wanted["no_decoder"]:
+        raise click.UsageError("name either --decoder or --no-decoder")
+    if wanted["new_udp_key"] and wanted["no_udp_key"]:
+        raise click.UsageError("name either --new-udp-key or --no-udp-key")
+    if not any(value not in {None, False} for value in wanted.values()):
+        raise click.UsageError("name what to change")
+
+    async def work(administration: "Administration") -> "tuple[Product, str | None]":
+        from thingstead.features.products.model import ProductChange
+        from thingstead.kernel.ids import ProductId
+
+        activation = wanted["automatic_activation"]
+        product = await administration.products.change(
+            ProductId(product_id),
+            ProductChange(
+                is_automatic=None if activation is None else activation == "on",
+                format=wanted["label"],
+                decoder="" if wanted["no_decoder"] else wanted["decoder"],
+                sealed_udp_key=b"" if wanted["no_udp_key"] else None,
+            ),
+            has_new_hash=wanted["new_hash"],
+            has_new_udp_key=wanted["new_udp_key"],
+        )
+        return product, administration.products.udp_key(product)
+
+    _tell(*administer(data, work), as_json=as_json)
 
 
 @product_group.command("link-ids")
@@ -82,3 +155,28 @@ def link_ids(
 
 def _as_json(product: "Product") -> dict[str, object]:
     return {"id": product.id, "name": product.name, "hash": product.hash}
+
+
+def _with_settings(product: "Product") -> dict[str, object]:
+    return {
+        **_as_json(product),
+        "automaticActivation": product.is_automatic,
+        "format": product.format,
+        "decoder": product.decoder,
+        "hasUdpKey": product.sealed_udp_key is not None,
+    }
+
+
+def _tell(product: "Product", udp_key: str | None, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**_with_settings(product), "udpKey": udp_key})
+        return
+    for name, text in (
+        ("Product", f"{product.id} ({product.name})"),
+        ("Hash", product.hash),
+        ("Automatic activation", "on" if product.is_automatic else "off"),
+        ("Format", product.format or "-"),
+        ("Decoder", product.decoder or "-"),
+        ("UDP key", udp_key or "-"),
+    ):
+        click.echo(f"{name}: {text}")

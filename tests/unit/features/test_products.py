@@ -6,14 +6,16 @@ from doubles.clock import ManualClock
 from doubles.core import MemoryCore
 from doubles.ids import SequentialIds
 from doubles.sealing import PlainSeal
+from thingstead.features.devices.errors import InvalidDecoderError
 from thingstead.features.products.errors import (
     InvalidCountError,
     InvalidProductError,
     ProductNotFoundError,
 )
-from thingstead.features.products.model import UnusedCode
+from thingstead.features.products.model import ProductChange, UnusedCode
 from thingstead.features.products.service import MAX_CODES_AT_ONCE, Products
 from thingstead.features.things.model import SealedToken
+from thingstead.kernel.changes import Changes, Kind
 from thingstead.kernel.ids import ProductId, ThingId, digest
 
 
@@ -29,7 +31,13 @@ def clock():
 
 @pytest.fixture
 def products(core, clock):
-    return Products(core.products, PlainSeal(), SequentialIds(), clock)
+    return Products(
+        core.products,
+        PlainSeal(),
+        Changes(core.change_signal, clock),
+        ids=SequentialIds(),
+        clock=clock,
+    )
 
 
 async def codes_of(products, product_id, count):
@@ -158,3 +166,79 @@ async def test_a_used_code_is_not_shown_again(products, core):
 
 async def test_a_store_that_can_be_read_passes_the_check(products):
     await products.check()
+
+
+async def test_a_change_is_kept_and_returned(products):
+    product = await products.create("Station")
+
+    changed = await products.change(
+        product.id, ProductChange(is_automatic=True, format="Sigfox", decoder="t::int:8")
+    )
+
+    assert (changed.is_automatic, changed.format, changed.decoder) == (True, "Sigfox", "t::int:8")
+    assert changed.hash == product.hash
+    assert await products.get(product.id) == changed
+
+
+async def test_an_empty_format_and_decoder_are_taken_away(products):
+    product = await products.create("Station")
+    await products.change(product.id, ProductChange(format="Sigfox", decoder="t::int:8"))
+
+    assert await products.change(product.id, ProductChange(format="", decoder="")) == product
+
+
+async def test_a_new_hash_is_another_one_of_the_same_form(products):
+    product = await products.create("Station")
+
+    changed = await products.change(product.id, ProductChange(), has_new_hash=True)
+
+    assert changed.hash != product.hash
+    assert len(changed.hash) == 14
+
+
+async def test_a_new_udp_key_is_sealed_and_can_be_seen_by_the_owner(products):
+    product = await products.create("Station")
+
+    first = await products.change(product.id, ProductChange(), has_new_udp_key=True)
+    second = await products.change(product.id, ProductChange(), has_new_udp_key=True)
+    none = await products.change(product.id, ProductChange(sealed_udp_key=b""))
+
+    keys = [products.udp_key(one) for one in (product, first, second, none)]
+    assert keys[0] is keys[3] is None
+    assert len(keys[1]) == len(keys[2]) == 43
+    assert keys[1] != keys[2]
+    assert first.sealed_udp_key != keys[1].encode()
+
+
+async def test_a_change_is_told_in_this_process_at_once(core, clock):
+    changes = Changes(core.change_signal, clock)
+    told = []
+    changes.listen(Kind.PRODUCT, told.append)
+    products = Products(core.products, PlainSeal(), changes, ids=SequentialIds(), clock=clock)
+    product = await products.create("Station")
+
+    await products.change(product.id, ProductChange(is_automatic=True))
+
+    assert told == [str(product.id)]
+
+
+@pytest.mark.parametrize("change", [ProductChange(format="a\x07"), ProductChange(format="a" * 101)])
+async def test_a_format_that_cannot_be_is_refused(products, change):
+    product = await products.create("Station")
+
+    with pytest.raises(InvalidProductError, match="format"):
+        await products.change(product.id, change)
+
+
+async def test_a_decoder_that_is_none_is_refused_and_nothing_is_changed(products):
+    product = await products.create("Station")
+
+    with pytest.raises(InvalidDecoderError, match="t::int:99"):
+        await products.change(product.id, ProductChange(is_automatic=True, decoder="t::int:99"))
+
+    assert await products.get(product.id) == product
+
+
+async def test_a_change_of_an_unknown_product_is_refused(products):
+    with pytest.raises(ProductNotFoundError):
+        await products.change(ProductId(99_999), ProductChange(is_automatic=True))

@@ -60,7 +60,8 @@ def other_process(core, ids, clock):
 
 @pytest.fixture
 def products(core, ids, clock):
-    return Products(core.products, PlainSeal(), ids, clock)
+    changes = Changes(core.change_signal, clock)
+    return Products(core.products, PlainSeal(), changes, ids=ids, clock=clock)
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from thingstead.storage.sqlite.core import SQLiteDatabase, open_core
 from thingstead.storage.sqlite.failures import DatabaseUnusableError, translated_errors
 from thingstead.storage.sqlite.opening import prepare_file
 
+INSERT = "INSERT INTO product (id, name, hash, created_at_ms)"
+
 
 @pytest.fixture
 def path(tmp_path):
@@ -150,7 +152,7 @@ async def test_a_broken_constraint_is_a_mistake_and_not_translated(database):
 async def test_an_error_in_the_block_undoes_the_transaction(core, database):
     async def insert_and_fail():
         async with database.writing() as connection:
-            await connection.execute(text("INSERT INTO product VALUES (10009, 'n', 'h', 1, NULL)"))
+            await connection.execute(text(f"{INSERT} VALUES (10009, 'n', 'h', 1)"))
             _ = 1 / 0
 
     with pytest.raises(ZeroDivisionError):
@@ -164,7 +166,7 @@ async def test_a_cancelled_write_is_undone_and_the_next_one_succeeds(core, datab
 
     async def write_and_wait():
         async with database.writing() as connection:
-            await connection.execute(text("INSERT INTO product VALUES (10009, 'n', 'h', 1, NULL)"))
+            await connection.execute(text(f"{INSERT} VALUES (10009, 'n', 'h', 1)"))
             has_written.set()
             await asyncio.Event().wait()
 
@@ -235,7 +237,7 @@ async def test_a_full_disk_is_translated_and_reads_go_on(core, path, database):
     with pytest.raises(StorageFullError):
         async with database.writing() as connection:
             await connection.execute(
-                text("INSERT INTO product VALUES (10009, hex(zeroblob(1000000)), 'h', 1, NULL)")
+                text(f"{INSERT} VALUES (10009, hex(zeroblob(1000000)), 'h', 1)")
             )
 
     assert await core.products.products(after=None, limit=1) == []

@@ -15,6 +15,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
 
 import thingstead.storage.migrations
+import thingstead.storage.sql.device_tables
+import thingstead.storage.sql.kept_session_tables
 import thingstead.storage.sql.object_tables
 import thingstead.storage.sql.sharing_tables
 import thingstead.storage.sql.user_tables
@@ -98,7 +100,20 @@ def test_the_values_schema_is_the_one_agreed_on(tmp_path):
             ("epoch", "INTEGER", 3),
             ("value", "TEXT", 0),
         ]
-        assert connection.execute("SELECT * FROM counter").fetchall() == [("sequence", 0)]
+        assert columns(connection, "arrival") == [
+            ("last_sequence", "INTEGER", 1),
+            ("places", "BLOB", 0),
+            ("echoes", "TEXT", 0),
+        ]
+        assert columns(connection, "delivery") == [
+            ("session_id", "TEXT", 1),
+            ("qos", "INTEGER", 2),
+            ("packet_id", "INTEGER", 3),
+            ("digest", "BLOB", 0),
+            ("sequence", "INTEGER", 0),
+        ]
+        counters = connection.execute("SELECT * FROM counter").fetchall()
+        assert counters == [("arrivals_after", 0), ("sequence", 0)]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +168,7 @@ def test_things_of_an_earlier_version_are_in_their_first_epoch(tmp_path):
     with connect(tmp_path / "core.db") as connection:
         products = connection.execute("SELECT * FROM product").fetchall()
         things = connection.execute("SELECT * FROM thing").fetchall()
-    assert products == [(10001, "Station", "hash", 1, None)]
+    assert products == [(10001, "Station", "hash", 1, None, 0, None, None, None)]
     assert things == [("one", 10001, 2, 0)]
 
 
@@ -321,3 +336,19 @@ def test_grants_of_an_earlier_version_are_kept_and_found_by_their_place(tmp_path
         indexes = connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")
         assert ("ix_grant_entry_by_thing",) not in indexes.fetchall()
         assert connection.execute("SELECT count(*) FROM purge_user").fetchone() == (0,)
+
+
+def test_products_of_an_earlier_version_make_no_things_by_themselves(tmp_path):
+    path = tmp_path / "core.db"
+    make_old_file(path, "core", "0004")
+    with connect(path) as connection:
+        connection.execute("INSERT INTO product VALUES (10001, 'Station', 'hash', 1, NULL)")
+
+    prepare_file(path, "core")
+
+    with connect(path) as connection:
+        columns = "is_automatic, format, decoder, sealed_udp_key"
+        assert connection.execute(f"SELECT {columns} FROM product").fetchall() == [
+            (0, None, None, None)
+        ]
+        assert connection.execute("SELECT count(*) FROM device").fetchone() == (0,)

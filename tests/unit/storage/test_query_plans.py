@@ -8,7 +8,7 @@ from sqlalchemy import Engine, event
 
 from thingstead.features.apps.model import App, AppSettings
 from thingstead.features.mail.model import LetterState, Occasion, SealedLetter
-from thingstead.features.products.model import SealedCode
+from thingstead.features.products.model import ProductChange, SealedCode
 from thingstead.features.sharing.model import Entry, Grant, Rights
 from thingstead.features.things.model import SealedToken
 from thingstead.features.users.model import (
@@ -37,6 +37,14 @@ CALLS = {
     "product": lambda core: core.products.product(ProductId(10_001)),
     "products": lambda core: core.products.products(after=None, limit=500),
     "products after one": lambda core: core.products.products(after=ProductId(10_001), limit=500),
+    "change_product": lambda core: core.products.change_product(
+        ProductId(10_001), ProductChange(is_automatic=True, decoder="a::uint:8")
+    ),
+    "device": lambda core: core.devices.device(ProductId(10_001), "known"),
+    "activate_device": lambda core: core.devices.activate_device(
+        ProductId(10_001), "new", thing_id=ThingId("two"), token=TOKEN, at_ms=1
+    ),
+    "note_named": lambda core: core.devices.note_named(ProductId(10_001), "known", at_ms=1),
     "add_codes": lambda core: core.products.add_codes(
         ProductId(10_001), [SealedCode(digest("D"), b"s")], at_ms=1
     ),
@@ -250,6 +258,8 @@ async def test_every_statement_finds_its_rows_by_an_index(core, statements, tmp_
     [
         ("unused_codes", "ix_activation_code_unused"),
         ("unused_codes of one product", "ix_activation_code_unused_by_product"),
+        ("activate_device", "ix_activation_code_unused_by_product"),
+        ("delete_thing", "ix_device_by_thing"),
         ("things", "ux_thing_token_lasting"),
         ("things of one product", "ix_thing_by_product"),
         ("replace_token", "ix_thing_token_by_thing"),

@@ -7,12 +7,32 @@ from thingstead.kernel.ids import ActivationCode, ProductId
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A kind of thing; `hash` (14 base62 characters) is the secret in callback addresses."""
+    """A kind of thing; `hash` (14 base62 characters) is the secret in callback addresses.
+
+    With `is_automatic`, a device id that is not known yet becomes a thing and uses an activation
+    code up. `format` is a label for people. `decoder` says how the bytes of a message become
+    values (`features/devices/decoding.py`).
+    """
 
     id: ProductId
     name: str
     hash: str
     created_at_ms: int
+    is_automatic: bool = False
+    format: str | None = None
+    decoder: str | None = None
+    sealed_udp_key: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProductChange:
+    """What of a product becomes different: None leaves it, an empty text or key takes it away."""
+
+    is_automatic: bool | None = None
+    format: str | None = None
+    decoder: str | None = None
+    hash: str | None = None
+    sealed_udp_key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from thingstead.features.products.model import Product, SealedCode
+from thingstead.features.products.model import Product, ProductChange, SealedCode
 from thingstead.kernel.ids import ProductId
 
 
@@ -20,6 +20,13 @@ class ProductStore(Protocol):
 
     async def products(self, *, after: ProductId | None, limit: int) -> list[Product]:
         """Return at most `limit` products, ascending by id, those after `after` only."""
+        ...
+
+    async def change_product(self, product_id: ProductId, change: ProductChange) -> Product | None:
+        """Change the product durably and return it as it is now; None when there is none.
+
+        The change is announced to other processes in the same transaction.
+        """
         ...
 
     async def add_codes(

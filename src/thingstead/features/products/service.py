@@ -5,15 +5,18 @@ Activating, which uses a code up, is the business of `features/things`.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
+from thingstead.features.devices.decoding import parse_decoder
 from thingstead.features.products.errors import (
     InvalidCountError,
     InvalidProductError,
     ProductNotFoundError,
 )
-from thingstead.features.products.model import Product, SealedCode, UnusedCode
+from thingstead.features.products.model import Product, ProductChange, SealedCode, UnusedCode
 from thingstead.features.products.ports import ProductStore
 from thingstead.features.things.ports import Seal
+from thingstead.kernel.changes import Changes, Kind
 from thingstead.kernel.clock import Clock
 from thingstead.kernel.ids import ActivationCode, IdSource, ProductId, digest
 from thingstead.kernel.names import name_problem
@@ -24,11 +27,14 @@ _PAGE = 500
 
 
 class Products:
-    """Creates and lists products and their activation codes."""
+    """Creates, changes and lists products and their activation codes."""
 
-    def __init__(self, store: ProductStore, seal: Seal, ids: IdSource, clock: Clock) -> None:
+    def __init__(
+        self, store: ProductStore, seal: Seal, changes: Changes, *, ids: IdSource, clock: Clock
+    ) -> None:
         self._store = store
         self._seal = seal
+        self._changes = changes
         self._ids = ids
         self._clock = clock
 
@@ -55,6 +61,44 @@ class Products:
         if product is None:
             raise ProductNotFoundError(f"id {product_id}")
         return product
+
+    async def change(
+        self,
+        product_id: ProductId,
+        change: ProductChange,
+        *,
+        has_new_hash: bool = False,
+        has_new_udp_key: bool = False,
+    ) -> Product:
+        """Change the product and return it as it is now; running servers know at once.
+
+        A new hash and a new key are made here, and the earlier ones work no more.
+
+        Raises:
+            InvalidProductError: the format is over 100 characters, or has control characters.
+            InvalidDecoderError: the decoder is none.
+            ProductNotFoundError: there is no such product.
+        """
+        if change.format:
+            problem = name_problem(change.format)
+            if problem is not None:
+                raise InvalidProductError(f"format: {problem}")
+        if change.decoder:
+            parse_decoder(change.decoder)
+        if has_new_hash:
+            change = replace(change, hash=self._ids.product_hash())
+        if has_new_udp_key:
+            change = replace(change, sealed_udp_key=self._seal.close(self._ids.token()))
+        product = await self._store.change_product(product_id, change)
+        if product is None:
+            raise ProductNotFoundError(f"id {product_id}")
+        self._changes.tell(Kind.PRODUCT, str(product_id))
+        return product
+
+    def udp_key(self, product: Product) -> str | None:
+        """Return the 43 characters with which its devices sign datagrams, None for no key."""
+        sealed = product.sealed_udp_key
+        return None if sealed is None else self._seal.open(sealed)
 
     async def check(self) -> None:
         """Raise what keeps products from being read, if anything does."""

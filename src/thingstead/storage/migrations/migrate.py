@@ -19,7 +19,10 @@ from thingstead.kernel.errors import Category, ThingsteadError
 Schema = Literal["core", "values"]
 
 REVISIONS: Mapping[Schema, tuple[str, ...]] = MappingProxyType(
-    {"core": ("0001", "0002", "0003", "0004"), "values": ("0001", "0002")}
+    {
+        "core": ("0001", "0002", "0003", "0004", "0005", "0006", "0007"),
+        "values": ("0001", "0002", "0003"),
+    }
 )
 
 

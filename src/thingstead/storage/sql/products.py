@@ -6,12 +6,14 @@ thing. Knows no engine (`database.py`) and opens no sealed secret.
 
 from collections.abc import Sequence
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from thingstead.features.products.errors import ProductNotFoundError
-from thingstead.features.products.model import Product, SealedCode
+from thingstead.features.products.model import Product, ProductChange, SealedCode
+from thingstead.kernel.changes import Change, Kind
 from thingstead.kernel.ids import ProductId
+from thingstead.storage.sql.changes import announce
 from thingstead.storage.sql.database import Database
 from thingstead.storage.sql.tables import ACTIVATION_CODE, PRODUCT
 
@@ -48,6 +50,24 @@ class SQLProductStore:
         async with self._database.reading() as connection:
             rows = (await connection.execute(statement)).all()
         return [_product(row) for row in rows]
+
+    async def change_product(self, product_id: ProductId, change: ProductChange) -> Product | None:
+        """Change the product durably and return it as it is now; None when there is none.
+
+        The change is announced to other processes in the same transaction.
+        """
+        statement = (
+            update(PRODUCT)
+            .where(PRODUCT.c.id == product_id)
+            .values(**({"name": PRODUCT.c.name} | _changed(change)))
+            .returning(*PRODUCT.columns)
+        )
+        async with self._database.writing() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+            if row is None:
+                return None
+            await announce(connection, Change(Kind.PRODUCT, str(product_id)))
+        return _product(row)
 
     async def add_codes(
         self, product_id: ProductId, codes: Sequence[SealedCode], *, at_ms: int
@@ -106,4 +126,27 @@ async def has_product(connection: AsyncConnection, product_id: ProductId) -> boo
 
 
 def _product(row: Row[*tuple[object, ...]]) -> Product:
-    return Product(ProductId(row.id), row.name, row.hash, row.created_at_ms)
+    return Product(
+        ProductId(row.id),
+        row.name,
+        row.hash,
+        row.created_at_ms,
+        is_automatic=bool(row.is_automatic),
+        format=row.format,
+        decoder=row.decoder,
+        sealed_udp_key=row.sealed_udp_key,
+    )
+
+
+def _changed(change: ProductChange) -> dict[str, object]:
+    """Return the columns that become different, and what they become."""
+    columns: dict[str, object] = {}
+    if change.is_automatic is not None:
+        columns["is_automatic"] = int(change.is_automatic)
+    if change.hash is not None:
+        columns["hash"] = change.hash
+    for name in ("format", "decoder", "sealed_udp_key"):
+        wanted = getattr(change, name)
+        if wanted is not None:
+            columns[name] = wanted or None
+    return columns

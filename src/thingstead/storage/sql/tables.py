@@ -44,6 +44,11 @@ PRODUCT = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     # The app whose users' link ids its things may meet; NULL, and the first state: none.
     Column("link_app_id", key_text()),
+    # Whether a device id that is not known yet makes a thing: 0 or 1.
+    Column("is_automatic", Integer, nullable=False, server_default="0"),
+    Column("format", Text),
+    Column("decoder", Text),
+    Column("sealed_udp_key", LargeBinary),
     # The id of a deleted product must not come back: devices in the field may still use it.
     sqlite_autoincrement=True,
 )

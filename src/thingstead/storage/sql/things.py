@@ -60,7 +60,7 @@ class SQLThingStore:
             if owner is None:
                 return None
             thing = Thing(thing_id, ProductId(owner), at_ms)
-            await _add(connection, thing, token)
+            await add_thing_row(connection, thing, token)
         return thing
 
     async def add_thing(
@@ -71,7 +71,7 @@ class SQLThingStore:
         async with self._database.writing() as connection:
             if not await has_product(connection, product_id):
                 return None
-            await _add(connection, thing, token)
+            await add_thing_row(connection, thing, token)
         return thing
 
     async def thing_by_token(
@@ -175,7 +175,8 @@ async def has_thing(connection: AsyncConnection, thing_id: ThingId) -> bool:
     return (await connection.execute(statement)).one_or_none() is not None
 
 
-async def _add(connection: AsyncConnection, thing: Thing, token: SealedToken) -> None:
+async def add_thing_row(connection: AsyncConnection, thing: Thing, token: SealedToken) -> None:
+    """Add the thing and its token, as part of the transaction."""
     await connection.execute(
         insert(THING).values(
             id=thing.id, product_id=thing.product_id, created_at_ms=thing.created_at_ms
