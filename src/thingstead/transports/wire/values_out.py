@@ -128,6 +128,11 @@ def encode_event(event: LiveEvent) -> bytes:
     return encoded
 
 
+def encode_entries(entries: Sequence[StoredValue | MagicEcho]) -> bytes:
+    """Return some values of a live event, as `encode_event` writes them."""
+    return encode([_entry(entry) for entry in entries])
+
+
 def _entry(entry: StoredValue | MagicEcho) -> object:
     if isinstance(entry, MagicEcho):
         return _StaticValue(entry.key, entry.value)

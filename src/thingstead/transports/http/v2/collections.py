@@ -5,37 +5,36 @@ original documentation prints, `PUT /v2/things/COLLECTION/PRIMARY_KEY`, takes a 
 all of these, and never a thing token.
 """
 
-import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 
 from thingstead.features.collections.errors import InvalidFilterError
 from thingstead.features.collections.etags import etag_of
-from thingstead.features.collections.model import ObjectEvent, StoredObject, topic_of
+from thingstead.features.collections.model import ObjectEvent, StoredObject
 from thingstead.features.collections.service import Collections
-from thingstead.features.live.model import End
+from thingstead.features.live.cursors import CursorKind
 from thingstead.features.live.ports import Event
-from thingstead.features.live.service import Live
-from thingstead.features.users.errors import InvalidSessionError
+from thingstead.features.streams.service import Streams
 from thingstead.features.users.model import Caller
 from thingstead.features.values.service import window_limit
-from thingstead.kernel.errors import InvalidJSONError, ThingsteadError
+from thingstead.kernel.errors import InvalidJSONError
 from thingstead.transports.http.answers import Answer, PiecewiseAnswer, json_answer, success
 from thingstead.transports.http.bodies import read_json
 from thingstead.transports.http.request import Request, Send
 from thingstead.transports.http.router import Parameter, Route
-from thingstead.transports.http.v2.callers import Callers
+from thingstead.transports.http.v2.callers import TICKET_PARAMETER, Callers, Listener
 from thingstead.transports.http.v2.conditions import etag_header, if_match
 from thingstead.transports.http.v2.limits import V2Limits
 from thingstead.transports.http.v2.live_answers import (
-    KEEP_ALIVE_PARAMETER,
+    STREAM_PARAMETERS,
     SUBSCRIBE_PARAMETER,
-    Following,
-    keep_alive_s,
     stream_events,
+    stream_query,
 )
 from thingstead.transports.http.v2.long_lists import LongLists, while_connected
+from thingstead.transports.http.v2.pushing import Following
 from thingstead.transports.wire.json_bodies import decode_any
+from thingstead.transports.wire.objects_out import encode_object_event
 
 _Page = list[StoredObject]
 
@@ -61,11 +60,11 @@ class CollectionHandlers:
     """Handles the calls below `/v2/classes/me`."""
 
     def __init__(
-        self, callers: Callers, collections: Collections, live: Live, limits: V2Limits
+        self, callers: Callers, collections: Collections, streams: Streams, limits: V2Limits
     ) -> None:
         self._callers = callers
         self._collections = collections
-        self._live = live
+        self._streams = streams
         self._limits = limits
         self._long_lists = LongLists()
 
@@ -79,7 +78,14 @@ class CollectionHandlers:
             self.list_objects,
             stream=self.stream,
             statuses=(200, 400, 401, 429, 503),
-            parameters=(_LIMIT, _AFTER, _WHERE, SUBSCRIBE_PARAMETER, KEEP_ALIVE_PARAMETER),
+            parameters=(
+                _LIMIT,
+                _AFTER,
+                _WHERE,
+                SUBSCRIBE_PARAMETER,
+                *STREAM_PARAMETERS,
+                TICKET_PARAMETER,
+            ),
             answer_example=[_EXAMPLE],
         )
         updates = [
@@ -206,30 +212,12 @@ class CollectionHandlers:
                     yield b"," + _joined(page)
                 yield b"]"
 
-    async def stream(self, request: Request, send: Send, caller: Caller) -> None:
+    async def stream(self, request: Request, send: Send, listener: Listener) -> None:
         """Stream a document at each change of the collection."""
-        patience_s = keep_alive_s(request)
+        query = stream_query(request, CursorKind.OBJECTS)
         name = request.arguments["collection"]
-        # Refuses an impossible name.
-        self._collections.all(caller.user.id, name)
-        with self._live.subscribe_user(caller.user.id) as subscription:
-
-            async def recheck() -> None:
-                try:
-                    await self._callers.again(request)
-                except InvalidSessionError:
-                    subscription.end(End.REVOKED)
-                except ThingsteadError:
-                    # The store cannot tell just now; it is asked again within a minute.
-                    return
-
-            subscription.follow((topic_of(caller.user.id, name),))
-            await stream_events(
-                request,
-                send,
-                Following(subscription, _document, recheck, InvalidSessionError),
-                patience_s,
-            )
+        with closing(self._streams.of_collection(*listener, name)) as stream:
+            await stream_events(send, Following(stream, "object", _document), query)
 
     @property
     def _body_bytes(self) -> int:
@@ -265,20 +253,5 @@ def _joined(page: _Page) -> bytes:
     return ",".join([stored.text for stored in page]).encode("utf-8")
 
 
-def _document(event: Event) -> bytes | None:
-    if not isinstance(event, ObjectEvent):
-        return None
-    encoded = event.encodings.get("json")
-    if encoded is None:
-        change = event.change
-        names = json.dumps(
-            {
-                "action": change.action.value,
-                "collection": change.collection,
-                "_id": change.stored.id,
-            },
-            separators=(",", ":"),
-        )
-        text = f'{names[:-1]},"object":{change.stored.text}}}'
-        encoded = event.encodings["json"] = text.encode("utf-8")
-    return encoded
+def _document(event: Event) -> bytes:
+    return encode_object_event(event) if isinstance(event, ObjectEvent) else b""

@@ -1,134 +1,166 @@
-"""Live streams of the v2 API: one JSON document per HTTP chunk and per write to the socket.
+"""Live streams below `/v2`: one JSON document per HTTP chunk and write, or Server-Sent Events.
 
 First the confirmation, then a document for each event, `{}` whenever nothing happened for
 `keepAlive` milliseconds (`thethings-v2.md` 3.7). The subscription exists before the
-confirmation is sent, so nothing committed after it is missed. Knows no feature but `live`.
+confirmation is sent, so nothing committed after it is missed. Who asks for the media type
+`text/event-stream` gets the same documents as events (`event_stream.py`). How the bytes leave
+is in `pushing.py`.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
-from thingstead.features.live.model import End, Wake
-from thingstead.features.live.ports import Event
-from thingstead.features.live.service import Subscription, SubscriptionEndedError
-from thingstead.kernel.errors import OverloadedError, ThingsteadError
-from thingstead.transports.http.answers import JSON_TYPE, V2_HEADERS, refusal_document
+from thingstead.features.live.cursors import CursorKind, cursor_of, sequence_of
+from thingstead.features.live.model import End
+from thingstead.features.live.ports import Event, Missed
+from thingstead.features.live.subscription import Overflow
+from thingstead.kernel.errors import ThingsteadError
+from thingstead.transports.http.answers import JSON_TYPE, V2_HEADERS, Header, refusal_document
 from thingstead.transports.http.refusals import InvalidQueryError
-from thingstead.transports.http.request import Receive, Request, Send
+from thingstead.transports.http.request import Request, Send
 from thingstead.transports.http.router import Parameter
-
-SHORTEST_KEEP_ALIVE_MS = 1_000
-LONGEST_KEEP_ALIVE_MS = 3_600_000
-DEFAULT_KEEP_ALIVE_MS = 60_000
+from thingstead.transports.http.v2.event_stream import EventStreamForm
+from thingstead.transports.http.v2.pushing import Following, PushedStream
+from thingstead.transports.wire.keep_alive import (
+    DEFAULT_KEEP_ALIVE_MS,
+    LONGEST_KEEP_ALIVE_MS,
+    SHORTEST_KEEP_ALIVE_MS,
+    keep_alive_ms,
+)
 
 SUBSCRIBED = {"status": "success", "message": "subscribed"}
 _SUBSCRIBED = b'{"status":"success","message":"subscribed"}'
-_KEEP_ALIVE = b"{}"
-# A proxy that gathers chunks would hold live values back.
-_HEADERS = [JSON_TYPE, *V2_HEADERS, (b"X-Accel-Buffering", b"no")]
-_GOODBYE_S = 2.0
 
-KEEP_ALIVE_PARAMETER = Parameter(
-    "keepAlive",
-    {
-        "type": "integer",
-        "minimum": SHORTEST_KEEP_ALIVE_MS,
-        "maximum": LONGEST_KEEP_ALIVE_MS,
-        "default": DEFAULT_KEEP_ALIVE_MS,
-    },
-    "Milliseconds of silence after which {} is sent; values outside the bounds are clamped.",
-)
 SUBSCRIBE_PARAMETER = Parameter(
-    "subscribe", {"type": "string", "enum": ["true"]}, "true opens a live stream."
+    "subscribe",
+    {"type": "string", "enum": ["true"]},
+    "true opens a live stream; so does Accept: text/event-stream.",
+)
+STREAM_PARAMETERS = (
+    Parameter(
+        "keepAlive",
+        {
+            "type": "integer",
+            "minimum": SHORTEST_KEEP_ALIVE_MS,
+            "maximum": LONGEST_KEEP_ALIVE_MS,
+            "default": DEFAULT_KEEP_ALIVE_MS,
+        },
+        "Milliseconds of silence after which {} is sent; values outside the bounds are clamped.",
+    ),
+    Parameter(
+        "since",
+        {"type": "string"},
+        "With Accept: text/event-stream: the id of the last event received; what came after it"
+        " is sent first. The header Last-Event-ID says the same and rules over it.",
+    ),
+    Parameter(
+        "conflate",
+        {"type": "string", "enum": ["true"]},
+        "With Accept: text/event-stream: true leaves out older values of a resource when the"
+        " client reads too slowly, rather than ending the stream.",
+    ),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Following:
-    """What a stream sends and when it ends.
+class StreamQuery:
+    """How a stream was asked for; `after` is the sequence of `cursor`."""
 
-    `encode` returns an event's document, or None for one that is not for this subscriber.
-    `recheck` ends the subscription when its holder may no longer listen; `revoked` is what a
-    new request would be answered then.
-    """
-
-    subscription: Subscription
-    encode: Callable[[Event], bytes | None]
-    recheck: Callable[[], Awaitable[None]]
-    revoked: type[ThingsteadError]
+    keep_alive_s: float
+    is_event_stream: bool
+    is_conflating: bool
+    cursor: str | None
+    after: int
 
 
-async def stream_events(
-    request: Request, send: Send, following: Following, keep_alive_s: float
-) -> None:
-    """Stream until the client leaves, reads too slowly, or loses the right to listen."""
-    # Sending never tells that the client left; only the receiving side does.
-    watcher = asyncio.create_task(_watch(request.receive, following.subscription))
-    try:
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        await _send_document(send, _SUBSCRIBED)
-        await _follow(following, send, keep_alive_s)
-    finally:
-        watcher.cancel()
-
-
-async def _follow(following: Following, send: Send, keep_alive_s: float) -> None:
-    while True:
-        try:
-            happened = await following.subscription.next(keep_alive_s)
-        except SubscriptionEndedError as ended:
-            await _say_goodbye(send, ended.reason, following.revoked)
-            return
-        if happened is Wake.KEEP_ALIVE:
-            await _send_document(send, _KEEP_ALIVE)
-        elif happened is Wake.RECHECK:
-            await following.recheck()
-        elif not isinstance(happened, Wake):
-            document = following.encode(happened)
-            if document is not None:
-                await _send_document(send, document)
-
-
-async def _watch(receive: Receive, subscription: Subscription) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    subscription.end(End.CLOSED)
-
-
-async def _send_document(send: Send, document: bytes) -> None:
-    await send({"type": "http.response.body", "body": document, "more_body": True})
-    # uvloop joins what is written in one turn of the loop; some clients parse each piece alone.
-    await asyncio.sleep(0)
-
-
-async def _say_goodbye(send: Send, reason: End, revoked: type[ThingsteadError]) -> None:
-    """Send the reason as a last document, if the client still reads, and end the stream."""
-    if reason is End.CLOSED:
-        return
-    try:
-        async with asyncio.timeout(_GOODBYE_S):
-            error = revoked if reason is End.REVOKED else OverloadedError
-            await _send_document(send, refusal_document(error(reason.value)))
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-    except TimeoutError:
-        return
-
-
-def keep_alive_s(request: Request) -> float:
-    """Return the seconds between signs of life that the query asks for, clamped.
+def stream_query(request: Request, kind: CursorKind) -> StreamQuery:
+    """Return how a stream whose cursors are of that kind was asked for.
 
     Raises:
         InvalidQueryError: `keepAlive` is no number.
+        InvalidCursorError: the place to begin behind is no cursor of this kind of stream.
     """
-    return _keep_alive_ms(request.query.get("keepAlive")) / 1_000
+    keep_alive_s = _keep_alive_ms(request.query.get("keepAlive")) / 1_000
+    is_event_stream = request.accepts_event_stream
+    cursor = None
+    if is_event_stream:
+        header = request.header(b"last-event-id")
+        cursor = (header.decode("latin-1") if header else request.query.get("since")) or None
+    return StreamQuery(
+        keep_alive_s,
+        is_event_stream,
+        is_event_stream and request.query.get("conflate") == "true",
+        cursor,
+        0 if cursor is None else sequence_of(kind, cursor),
+    )
+
+
+class DocumentForm:
+    """The v2 form: bare documents, each in a chunk and a write of its own."""
+
+    __slots__ = ()
+    name = "v2"
+    # A proxy that gathers chunks would hold live values back.
+    headers: tuple[Header, ...] = (JSON_TYPE, *V2_HEADERS, (b"X-Accel-Buffering", b"no"))
+    events_at_once = 1
+    sign_of_life = b"{}"
+
+    def opening(self, cursor: str | None) -> bytes:  # noqa: ARG002  # The form has no cursors.
+        """Return the confirmation."""
+        return _SUBSCRIBED
+
+    def piece(self, document: bytes, event: Event) -> bytes:  # noqa: ARG002  # Nor has an event.
+        """Return the document."""
+        return document
+
+    def gap(self, sequence: int) -> bytes:
+        """Fail: no stream of this form begins in the past."""
+        raise NotImplementedError
+
+    def goodbye(self, error: ThingsteadError, reason: End) -> bytes:  # noqa: ARG002  # Is in it.
+        """Return the document of a refusal."""
+        return refusal_document(error)
+
+
+_DOCUMENTS = DocumentForm()
+_EVENT_STREAMS = {kind: EventStreamForm(kind) for kind in CursorKind}
+
+
+async def stream_events(send: Send, following: Following, query: StreamQuery) -> None:
+    """Stream until the client leaves, reads too slowly, or loses the right to listen.
+
+    Raises:
+        OverloadedError: what was missed cannot be read just now.
+    """
+    if not query.is_event_stream:
+        await PushedStream(following, _DOCUMENTS, query.keep_alive_s).run(send)
+        return
+    stream = following.stream
+    if query.is_conflating:
+        stream.subscription.overflow = Overflow.CONFLATE
+    pushed = PushedStream(following, _EVENT_STREAMS[stream.kind], query.keep_alive_s)
+    if query.cursor is None:
+        newest = await stream.head()
+        # Some were heard while that was asked, which the confirmation's cursor is behind.
+        stream.subscription.start_after(newest)
+        await pushed.run(send, cursor_of(stream.kind, newest))
+        return
+    async with aclosing(stream.missed(query.after)) as pages:
+        # A store that cannot be asked refuses the whole stream.
+        first = await anext(pages)
+        await pushed.run(send, query.cursor, _from(first, pages))
+
+
+async def _from(first: Missed, rest: AsyncGenerator[Missed, None]) -> AsyncGenerator[Missed, None]:
+    yield first
+    async for page in rest:
+        yield page
 
 
 def _keep_alive_ms(text: str | None) -> int:
     """Return the milliseconds between signs of life, clamped to what is allowed."""
-    if not text:
-        return DEFAULT_KEEP_ALIVE_MS
-    digits = text.removeprefix("-")
-    if not digits.isascii() or not digits.isdecimal() or len(digits) > 18:
-        raise InvalidQueryError("keepAlive: expected a number of milliseconds")
-    return max(SHORTEST_KEEP_ALIVE_MS, min(LONGEST_KEEP_ALIVE_MS, int(text)))
+    try:
+        return keep_alive_ms(text)
+    except ValueError as exc:
+        raise InvalidQueryError(str(exc)) from exc

@@ -5,16 +5,16 @@ names a thing, its token does as well as its id: the Android sample sends it the
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, closing
 
-from thingstead.features.live.model import End, LiveEvent
+from thingstead.features.live.cursors import CursorKind
+from thingstead.features.live.model import LiveEvent
 from thingstead.features.live.ports import Event
-from thingstead.features.live.service import Live, Subscription
 from thingstead.features.magic.service import DESCRIPTION
+from thingstead.features.sharing.following import entries_of
 from thingstead.features.sharing.resources import UserResources
-from thingstead.features.users.errors import InvalidSessionError
+from thingstead.features.streams.service import Streams
 from thingstead.features.users.model import Caller
-from thingstead.kernel.errors import ThingsteadError
 from thingstead.kernel.ids import ThingId
 from thingstead.transports.http.answers import (
     Answer,
@@ -27,16 +27,16 @@ from thingstead.transports.http.bodies import read_json
 from thingstead.transports.http.request import Request, Send
 from thingstead.transports.http.router import Route
 from thingstead.transports.http.v2.arrays import array_answer
-from thingstead.transports.http.v2.callers import Callers
+from thingstead.transports.http.v2.callers import TICKET_PARAMETER, Callers, Listener
 from thingstead.transports.http.v2.conditions import etag_header, if_match
 from thingstead.transports.http.v2.limits import V2Limits
 from thingstead.transports.http.v2.live_answers import (
-    KEEP_ALIVE_PARAMETER,
+    STREAM_PARAMETERS,
     SUBSCRIBE_PARAMETER,
-    Following,
-    keep_alive_s,
     stream_events,
+    stream_query,
 )
+from thingstead.transports.http.v2.pushing import Following
 from thingstead.transports.http.v2.windows import WINDOW_PARAMETERS, window_of
 from thingstead.transports.wire.values_out import (
     encode_reading,
@@ -61,11 +61,11 @@ class ResourceHandlers:
     """Handles the calls below `/v2/me/resources`."""
 
     def __init__(
-        self, callers: Callers, resources: UserResources, live: Live, limits: V2Limits
+        self, callers: Callers, resources: UserResources, streams: Streams, limits: V2Limits
     ) -> None:
         self._callers = callers
         self._resources = resources
-        self._live = live
+        self._streams = streams
         self._limits = limits
 
     def routes(self) -> list[Route]:
@@ -90,7 +90,12 @@ class ResourceHandlers:
                 self.read_all,
                 stream=self.stream,
                 statuses=_READ,
-                parameters=(*WINDOW_PARAMETERS, SUBSCRIBE_PARAMETER, KEEP_ALIVE_PARAMETER),
+                parameters=(
+                    *WINDOW_PARAMETERS,
+                    SUBSCRIBE_PARAMETER,
+                    *STREAM_PARAMETERS,
+                    TICKET_PARAMETER,
+                ),
                 answer_example=[{"thingId": "43 characters", **_VALUE}],
             ),
             route(
@@ -242,43 +247,19 @@ class ResourceHandlers:
         documents = [] if described.document is None else [(described.thing_id, described.document)]
         return Answer(200, encode_users_documents(_PUBLIC, documents))
 
-    async def stream(self, request: Request, send: Send, caller: Caller) -> None:
+    async def stream(self, request: Request, send: Send, listener: Listener) -> None:
         """Stream a resource of all the user's things; links and grants are followed."""
+        query = stream_query(request, CursorKind.VALUES)
         resource = request.arguments["resource"]
-        patience_s = keep_alive_s(request)
-        with self._live.subscribe_user(caller.user.id) as subscription:
-            await self._aim(subscription, caller, resource)
 
-            async def recheck() -> None:
-                try:
-                    await self._aim(subscription, await self._callers.again(request), resource)
-                except InvalidSessionError:
-                    subscription.end(End.REVOKED)
-                except ThingsteadError:
-                    # What may be heard cannot be told just now, so nothing is.
-                    subscription.end(End.INTERRUPTED)
+        def document(event: Event) -> bytes:
+            entries = entries_of(event, resource) if isinstance(event, LiveEvent) else ()
+            return encode_users_entries(event.topic, entries) if entries else b""
 
-            def accepts(event: Event) -> bool:
-                return subscription.accepts is not None and subscription.accepts(event)
-
-            def encode(event: Event) -> bytes | None:
-                # What waited while a right ended must not go out after it.
-                if not isinstance(event, LiveEvent) or not accepts(event):
-                    return None
-                entries = [entry for entry in event.entries if entry.key == resource]
-                return encode_users_entries(event.thing_id, entries) if entries else None
-
-            await stream_events(
-                request,
-                send,
-                Following(subscription, encode, recheck, InvalidSessionError),
-                patience_s,
-            )
-
-    async def _aim(self, subscription: Subscription, caller: Caller, resource: str) -> None:
-        following = await self._resources.follow(caller, resource)
-        subscription.accepts = following.accepts
-        subscription.follow(following.topics)
+        with closing(await self._streams.of_resource(*listener, resource)) as stream:
+            # What one user hears of a resource in an event, others hear too.
+            following = Following(stream, f"resource/{resource}", document)
+            await stream_events(send, following, query)
 
 
 def _place(request: Request) -> tuple[str, str]:

@@ -1,33 +1,28 @@
 """`GET /v2/things/THING_TOKEN`: the live stream of a thing (`thethings-v2.md` 3.7)."""
 
-from collections.abc import Callable
+from contextlib import closing
 
-from thingstead.features.live.model import End, LiveEvent
+from thingstead.features.live.cursors import CursorKind
+from thingstead.features.live.model import LiveEvent
 from thingstead.features.live.ports import Event
-from thingstead.features.live.service import Live, Subscription
-from thingstead.features.things.errors import ThingNotFoundError
-from thingstead.features.things.model import Thing
-from thingstead.features.things.service import Things
-from thingstead.kernel.errors import ThingsteadError
-from thingstead.kernel.ids import ThingId
+from thingstead.features.streams.service import Streams
 from thingstead.transports.http.request import Request, Send
 from thingstead.transports.http.router import Access, Route
 from thingstead.transports.http.v2.live_answers import (
-    KEEP_ALIVE_PARAMETER,
+    STREAM_PARAMETERS,
     SUBSCRIBED,
-    Following,
-    keep_alive_s,
     stream_events,
+    stream_query,
 )
+from thingstead.transports.http.v2.pushing import Following
 from thingstead.transports.wire.values_out import encode_event
 
 
 class StreamHandlers:
     """Handles the live streams of things."""
 
-    def __init__(self, things: Things, live: Live) -> None:
-        self._things = things
-        self._live = live
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
 
     def routes(self) -> list[Route]:
         """Return the route of a thing's stream."""
@@ -38,7 +33,7 @@ class StreamHandlers:
                 "Subscribe to the thing: an endless stream of what it writes",
                 stream=self.stream,
                 statuses=(200, 400, 404, 429, 503),
-                parameters=(KEEP_ALIVE_PARAMETER,),
+                parameters=STREAM_PARAMETERS,
                 answer_example=SUBSCRIBED,
                 access=Access.THING_TOKEN,
             )
@@ -46,45 +41,11 @@ class StreamHandlers:
 
     async def stream(self, request: Request, send: Send) -> None:
         """Stream until the client leaves, reads too slowly, or loses the right to listen."""
+        query = stream_query(request, CursorKind.VALUES)
         token = request.arguments["thing_token"]
-        patience_s = keep_alive_s(request)
-        thing = await self._things.resolve(token, address=request.address)
-        with self._live.subscribe(thing.id) as subscription:
-            subscription.accepts = _accepts(thing)
-
-            async def recheck() -> None:
-                await self._recheck(subscription, token, thing.id)
-
-            def document(event: Event) -> bytes | None:
-                # What waited while the thing changed hands must not go out after it.
-                if not isinstance(event, LiveEvent) or not _is_accepted(subscription, event):
-                    return None
-                return encode_event(event)
-
-            following = Following(subscription, document, recheck, ThingNotFoundError)
-            await stream_events(request, send, following, patience_s)
-
-    async def _recheck(self, subscription: Subscription, token: str, thing_id: ThingId) -> None:
-        try:
-            thing = await self._things.resolve(token, address=None)
-        except ThingNotFoundError:
-            subscription.end(End.REVOKED)
-            return
-        except ThingsteadError:
-            # What may be heard cannot be told just now, so nothing is.
-            subscription.end(End.INTERRUPTED)
-            return
-        if thing.id != thing_id:
-            subscription.end(End.REVOKED)
-            return
-        subscription.accepts = _accepts(thing)
+        with closing(await self._streams.of_thing(token, address=request.address)) as stream:
+            await stream_events(send, Following(stream, "thing", _document), query)
 
 
-def _accepts(thing: Thing) -> Callable[[Event], bool]:
-    """Return what chooses the events of the epochs that may be seen of the thing."""
-    epochs = frozenset(thing.epochs)
-    return lambda event: isinstance(event, LiveEvent) and event.epoch in epochs
-
-
-def _is_accepted(subscription: Subscription, event: LiveEvent) -> bool:
-    return subscription.accepts is not None and subscription.accepts(event)
+def _document(event: Event) -> bytes:
+    return encode_event(event) if isinstance(event, LiveEvent) else b""

@@ -1,6 +1,5 @@
 """A thing's tags (`thethings-v2.md` 3.8): a tag's id is its name."""
 
-from thingstead.features.tags.errors import InvalidTagError
 from thingstead.features.tags.service import Tags
 from thingstead.features.things.service import Things
 from thingstead.transports.http.answers import Answer, json_answer, success
@@ -8,6 +7,7 @@ from thingstead.transports.http.bodies import read_json
 from thingstead.transports.http.request import Request
 from thingstead.transports.http.router import Access, Route
 from thingstead.transports.http.v2.limits import V2Limits
+from thingstead.transports.wire.tag_bodies import tag_names
 
 
 def tag_routes(things: Things, tags: Tags, limits: V2Limits) -> list[Route]:
@@ -21,7 +21,7 @@ def tag_routes(things: Things, tags: Tags, limits: V2Limits) -> list[Route]:
     async def add_tags(request: Request) -> Answer:
         thing = await things.resolve(request.arguments["thing_token"], address=request.address)
         body = await read_json(request, limits.document_bytes)
-        added = await tags.add(thing.id, _names(body))
+        added = await tags.add(thing.id, tag_names(body))
         return json_answer({"status": "created", "message": "tag added", "_id": added[0]}, 201)
 
     async def delete_tag(request: Request) -> Answer:
@@ -60,25 +60,3 @@ def tag_routes(things: Things, tags: Tags, limits: V2Limits) -> list[Route]:
             access=Access.THING_TOKEN,
         ),
     ]
-
-
-def _names(body: object) -> list[str]:
-    """Return the names from `{"name":…}`, `{"tag":…}`, `{"_id":…}` or `{"tags":[…]}`."""
-    if not isinstance(body, dict):
-        raise InvalidTagError('expected {"name":"roof"}')
-    for member in ("name", "tag", "_id"):
-        if member in body:
-            return [_text(body[member], member)]
-    several = body.get("tags")
-    if not isinstance(several, list):
-        raise InvalidTagError("name: missing")
-    return [
-        _text(item.get("name", item.get("_id")) if isinstance(item, dict) else item, f"tags[{i}]")
-        for i, item in enumerate(several)
-    ]
-
-
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidTagError(f"{where}: expected a text")
-    return value

@@ -1,33 +1,20 @@
 """`POST /v2/things`: an activation code becomes a thing (`thethings-v2.md` 3.1)."""
 
-from dataclasses import dataclass
-
-from thingstead.features.things.errors import InvalidActivationCodeError
 from thingstead.features.things.service import Things
-from thingstead.kernel.ids import ProductId
 from thingstead.transports.http.answers import Answer, json_answer
 from thingstead.transports.http.bodies import read_object
 from thingstead.transports.http.request import Request
 from thingstead.transports.http.router import Access, Route
 from thingstead.transports.http.v2.limits import V2Limits
-
-
-@dataclass(frozen=True, slots=True)
-class _Activation:
-    """The body; `productId` comes as a text from the Arduino library, as a number from others."""
-
-    activationCode: str  # noqa: N815  # The name on the wire.
-    productId: str | int | None = None  # noqa: N815
+from thingstead.transports.wire.activation_bodies import Activation
 
 
 def thing_routes(things: Things, limits: V2Limits) -> list[Route]:
     """Return the route of activation."""
 
     async def activate(request: Request) -> Answer:
-        sent = await read_object(request, _Activation, limits.object_bytes)
-        new = await things.activate(
-            sent.activationCode, _product_id(sent.productId), address=request.address
-        )
+        sent = await read_object(request, Activation, limits.object_bytes)
+        new = await things.activate(sent.activationCode, sent.product_id(), address=request.address)
         return json_answer(
             {
                 "status": "created",
@@ -55,13 +42,3 @@ def thing_routes(things: Things, limits: V2Limits) -> list[Route]:
             access=Access.PUBLIC,
         )
     ]
-
-
-def _product_id(sent: str | int | None) -> ProductId | None:
-    if sent is None or sent == "":
-        return None
-    text = str(sent)
-    if not text.isascii() or not text.isdecimal() or len(text) > 15:
-        # The same answer as for a wrong code: what is wrong is not told to who guesses.
-        raise InvalidActivationCodeError
-    return ProductId(int(text))

@@ -1,10 +1,9 @@
-"""Which values a query asks for: `limit`, `startDate`, `endDate` (`thethings-v2.md` 3.3)."""
+"""The parameters of `window_of`: `limit`, `startDate`, `endDate` (`thethings-v2.md` 3.3)."""
 
-from thingstead.features.values.model import Window
-from thingstead.features.values.service import window_limit
-from thingstead.kernel.errors import InvalidDateError
-from thingstead.kernel.instants import parse_instant
 from thingstead.transports.http.router import Parameter
+from thingstead.transports.wire.windows import window_of
+
+__all__ = ["LIMIT_PARAMETER", "WINDOW_PARAMETERS", "window_of"]
 
 LIMIT_PARAMETER = Parameter(
     "limit",
@@ -20,29 +19,3 @@ WINDOW_PARAMETERS = (
     ),
     Parameter("endDate", {"type": "string"}, "Only values before this time; same forms."),
 )
-
-
-def window_of(query: dict[str, str]) -> Window:
-    """Return the window that a query names.
-
-    Raises:
-        InvalidLimitError, InvalidDateError: a parameter cannot be read.
-    """
-    if not query:
-        return Window()
-    return Window(
-        limit=window_limit(query.get("limit")),
-        from_ms=_instant(query, "startDate"),
-        until_ms=_instant(query, "endDate"),
-    )
-
-
-def _instant(query: dict[str, str], name: str) -> int | None:
-    text = query.get(name)
-    if not text:
-        return None
-    try:
-        # An unencoded plus sign of a zone offset arrives as a blank.
-        return parse_instant(text.replace(" ", "+"))
-    except InvalidDateError as exc:
-        raise InvalidDateError(f"{name}: {exc.detail}") from exc

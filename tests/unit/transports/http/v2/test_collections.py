@@ -40,7 +40,12 @@ def store():
 @pytest.fixture
 def handlers(store):
     service = Collections(
-        store, MemoryBus(), SequentialIds(), ManualClock(), limits=CollectionLimits()
+        store,
+        MemoryBus(),
+        SequentialIds(),
+        ManualClock(),
+        limits=CollectionLimits(),
+        replay=store.replay,
     )
     return CollectionHandlers(None, service, None, V2Limits())
 
