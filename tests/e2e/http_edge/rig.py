@@ -22,10 +22,10 @@ PATIENCE_SECONDS = 10
 
 
 def quick_edge(**changes: Any) -> Edge:
-    """An edge whose sweeper looks every 5 ms; `lane` and any limit may be given."""
-    lane = changes.pop("lane", None)
+    """An edge whose sweeper looks every 5 ms; any limit and these may be given."""
+    parts = {name: changes.pop(name) for name in ("lane", "upgrades", "peers") if name in changes}
     changes = {"linger_seconds": 2.0} | changes
-    return Edge(limits=EdgeLimits(**changes), lane=lane, sweeper=Sweeper(0.005))
+    return Edge(limits=EdgeLimits(**changes), sweeper=Sweeper(0.005), **parts)
 
 
 class Echo:

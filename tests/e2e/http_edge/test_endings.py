@@ -1,4 +1,4 @@
-"""TLS, hand-over to WebSocket, and shutting down."""
+"""TLS and shutting down."""
 
 import asyncio
 import ssl
@@ -39,59 +39,6 @@ async def test_tls_clients_can_read_a_refusal_too(tls):
 
         assert got.status == 414
         assert await client.rest() == b""
-
-
-class FakeWebSocket(asyncio.Protocol):
-    """Stands for uvicorn's WebSocket classes; says what it was given, then upper-cases."""
-
-    def __init__(self, config, server_state, app_state, _loop=None) -> None:
-        self.connections = server_state.connections
-        self.pieces: list[bytes] = []
-
-    def connection_made(self, transport) -> None:
-        self.transport = transport
-        self.connections.add(self)
-
-    def connection_lost(self, exc) -> None:
-        self.connections.discard(self)
-
-    def data_received(self, data: bytes) -> None:
-        self.transport.write(data.upper())
-
-    def shutdown(self) -> None:
-        self.transport.close()
-
-
-@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
-async def test_a_websocket_gets_the_socket_and_stays_counted(end):
-    edge = quick_edge(keep_alive_seconds=0.01, head_seconds=0.01)
-    async with serve(Echo(), edge, ws=FakeWebSocket) as rig:
-        client = await rig.connect()
-
-        lines = [b"GET /w HTTP/1.1", b"Connection: Upgrade", b"Upgrade: websocket", b"", b"frame"]
-        await client.send(end.join(lines))
-        async with asyncio.timeout(10):
-            echoed = await client.reader.readuntil(b"FRAME")
-        await client.send(b"more")
-        async with asyncio.timeout(10):
-            assert await client.reader.readexactly(4) == b"MORE"
-
-        assert echoed.startswith(b"GET /W HTTP/1.1\r\n")
-        assert edge.counts.total == 1
-        client.abort()
-        await until(lambda: edge.counts.total == 0)
-
-
-async def test_other_requests_are_http_when_websockets_are_configured():
-    async with serve(Echo(), ws=FakeWebSocket) as rig:
-        client = await rig.connect()
-
-        with_body = b"POST /a HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
-        first = await client.ask(with_body + b"Content-Length: 2\r\n\r\n{}")
-        second = await client.ask(b"GET /b HTTP/1.1\r\nUpgrade: websocket\r\n\r\n")
-
-        assert first.json["body"] == "{}"
-        assert second.json["path"] == "/b"
 
 
 async def test_shutdown_ends_a_busy_connection_after_its_answer():

@@ -12,6 +12,15 @@ class InvalidSessionError(ThingsteadError):
     advice = "Log in again and send `Authorization: SESSION_TOKEN`."
 
 
+class InvalidTicketError(ThingsteadError):
+    """The ticket is unknown, used or expired, or its session has ended."""
+
+    category = Category.UNAUTHENTICATED
+    code = "invalid-ticket"
+    message = "Invalid ticket"
+    advice = "Ask for a new one with POST /v2/me/tickets; it works once, for 30 seconds."
+
+
 class WrongPasswordError(ThingsteadError):
     """The address has no account in this app, or the password is another."""
 

@@ -59,6 +59,25 @@ async def read_json(request: Request, max_bytes: int) -> object:
     return decode_any(body) if _kind(request, body) == "json" else _untyped(request, body)
 
 
+async def read_json_or_form(request: Request, max_bytes: int) -> object:
+    """Return the body's value, checked as `read_json` does; an empty object without a body.
+
+    What a provider lets its users write is often labelled wrongly: what does not begin like
+    JSON, and is not labelled as MessagePack, is a form.
+    """
+    body = await request.body(max_bytes)
+    first = body.lstrip()[:1]
+    if not first:
+        return {}
+    if _kind(request, body) == "msgpack":
+        return _untyped(request, body)
+    if first in {b"{", b"["}:
+        return decode_any(body)
+    value = decode_form(body)
+    check_json(value, "", _LIMITS)
+    return value
+
+
 def _untyped(request: Request, body: bytes) -> object:
     value = decode_form(body) if _kind(request, body) == "form" else decode_msgpack(body)
     check_json(value, "", _LIMITS)

@@ -93,6 +93,15 @@ class EncodingNotSupportedError(HTTPRefusalError):
     advice = "Send the body as it is, without Content-Encoding."
 
 
+class UpgradeRequiredError(HTTPRefusalError):
+    """The address is that of a WebSocket, and the request did not ask for one."""
+
+    status = 426
+    code = "upgrade-required"
+    message = "Upgrade Required"
+    advice = "Open the address as a WebSocket (ws:// or wss://), version 13."
+
+
 class ResponseTooLargeError(HTTPRefusalError):
     """The answer would be larger than the server sends at once."""
 

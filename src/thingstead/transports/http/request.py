@@ -5,13 +5,12 @@ The path is decoded once, here, and routed and authorised in that form: empty se
 make a segment mean two things is refused (`security.md` 6, HTTP request normalisation).
 """
 
-import ipaddress
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from thingstead.kernel.addresses import counted_as, is_public
 from thingstead.transports.http.refusals import (
     BodyTooLargeError,
     EncodingNotSupportedError,
@@ -26,11 +25,12 @@ Send = Callable[[Message], Awaitable[None]]
 
 FROM_TRUSTED_PROXY = "thingstead.from_trusted_proxy"
 """In a scope: whether a proxy that is trusted brought the request."""
+EVENT_STREAM_TYPE = "text/event-stream"
 _MAX_QUERY_FIELDS = 50
-_IPV6_PREFIX_BITS = 64
 _UNUSUAL = re.compile(rb"[%\\\x00]|/\.")
 _ENCODED_BYTE = re.compile(rb"%[0-9A-Fa-f]{2}")
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+_NOT_ACCEPTED = re.compile(r"q=0(\.0{0,3})?")
 
 
 class ClientGoneError(Exception):
@@ -62,7 +62,7 @@ class Request:
 
         Its address; of an IPv6 client the network of 64 bits, in which it can choose addresses.
         """
-        return _counted_as(self._client)
+        return counted_as(self._client)
 
     @property
     def is_confidential(self) -> bool:
@@ -72,7 +72,7 @@ class Request:
         """
         if self._scope["scheme"] == "https" or self._scope.get(FROM_TRUSTED_PROXY, False):
             return True
-        return not _is_public(self._client)
+        return not is_public(self._client)
 
     @property
     def _client(self) -> str:
@@ -87,8 +87,18 @@ class Request:
             InvalidQueryError: there are too many, or they are no UTF-8.
         """
         if self._query is None:
-            self._query = _parse_query(self._scope["query_string"])
+            self._query = parse_query(self._scope["query_string"])
         return self._query
+
+    @property
+    def accepts_event_stream(self) -> bool:
+        """Whether `Accept` names the media type of Server-Sent Events, with any weight but 0."""
+        for header in self.headers(b"accept"):
+            for media_range in header.decode("latin-1").lower().split(","):
+                name, *parameters = [part.strip() for part in media_range.split(";")]
+                if name == EVENT_STREAM_TYPE:
+                    return not any(map(_NOT_ACCEPTED.fullmatch, parameters))
+        return False
 
     def header(self, name: bytes) -> bytes | None:
         """Return the header's value; `name` in lower case; of several the first."""
@@ -135,33 +145,6 @@ class Request:
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _is_public(address: str) -> bool:
-    found = _parsed(address)
-    return found is not None and found.is_global
-
-
-@lru_cache(maxsize=4_096)
-def _counted_as(address: str) -> str:
-    found = _parsed(address)
-    if found is None:
-        return address
-    if found.version == 4:
-        return str(found)
-    # A customer of any provider has at least a network of this size (RFC 6177).
-    return str(ipaddress.ip_network((int(found), _IPV6_PREFIX_BITS), strict=False))
-
-
-def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the address, that of an IPv4 client on an IPv6 socket as IPv4; None for a text."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return None
-    if found.version == 6 and found.ipv4_mapped is not None:
-        return found.ipv4_mapped
-    return found
-
-
 def _too_large(max_bytes: int) -> BodyTooLargeError:
     return BodyTooLargeError(f"this call takes at most {max_bytes} bytes")
 
@@ -197,7 +180,12 @@ def _decoded(segment: bytes) -> str:
     return text
 
 
-def _parse_query(query_string: bytes) -> dict[str, str]:
+def parse_query(query_string: bytes) -> dict[str, str]:
+    """Return the query parameters; of one given twice the last counts.
+
+    Raises:
+        InvalidQueryError: there are too many, or they are no UTF-8.
+    """
     if not query_string:
         return {}
     try:

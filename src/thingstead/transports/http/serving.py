@@ -10,15 +10,13 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import uvicorn
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from thingstead.transports.http.app import Application
+from thingstead.transports.http.forwarding import TrustedPeers, TrustedProxies
 from thingstead.transports.http.protocol import Edge, protocol_class
-from thingstead.transports.http.request import FROM_TRUSTED_PROXY
 
 _BACKLOG = 2_048
 _KEEP_ALIVE_OPTIONS = (
@@ -39,15 +37,6 @@ class Listening:
     drain_s: int = 8
 
 
-class _TrustedProxies(ProxyHeadersMiddleware):
-    """Believes the headers of trusted proxies, and notes which requests they brought."""
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401  # As the library has it.
-        client = scope.get("client")
-        scope[FROM_TRUSTED_PROXY] = client is not None and client[0] in self.trusted_hosts
-        await super().__call__(scope, receive, send)
-
-
 class HTTPServer(uvicorn.Server):
     """One listener; `run` returns when it has drained after a signal or `stop`."""
 
@@ -62,7 +51,8 @@ class HTTPServer(uvicorn.Server):
     ) -> None:
         app: object = application
         if listening.trusted_proxies:
-            app = _TrustedProxies(
+            edge = replace(edge, peers=TrustedPeers(listening.trusted_proxies))
+            app = TrustedProxies(
                 application,  # type: ignore[arg-type]  # Our scope type is wider.
                 trusted_hosts=list(listening.trusted_proxies),
             )

@@ -21,6 +21,12 @@ from thingstead.transports.http.protocol import head, phase
 from thingstead.transports.http.protocol.cycle import Cycle
 from thingstead.transports.http.protocol.edge import Edge
 from thingstead.transports.http.protocol.lifetime import ConnectionLifetime
+from thingstead.transports.http.protocol.upgrades import (
+    Refused,
+    UpgradeRequest,
+    decision_on,
+    switching_answer,
+)
 
 _HEAD = phase.HEAD
 _LANE = phase.LANE
@@ -139,7 +145,7 @@ class ThingsteadProtocol(ConnectionLifetime):
         self._searched_bytes = 0
         try:
             checked = head.check_head(
-                data[:end], self._limits, has_websocket=self._should_upgrade_to_ws()
+                data[:end], self._limits, has_websocket=bool(self._edge.upgrades)
             )
         except head.HeadRefusedError as refusal:
             self.refuse(refusal.status, refusal.message)
@@ -170,11 +176,9 @@ class ThingsteadProtocol(ConnectionLifetime):
             self._keep_for_later(rest)
         elif self._phase == phase.LINGER:
             self._throw_away(rest)
-        elif self.transport.get_protocol() is not self:
+        elif self._successor is not None:
             # Frames that came together with the request for a WebSocket.
-            successor = self.transport.get_protocol()
-            if isinstance(successor, asyncio.Protocol):
-                successor.data_received(rest)
+            self._successor.data_received(rest)
 
     def _read_body(self, data: bytes) -> None:
         left = self._left_bytes
@@ -212,7 +216,7 @@ class ThingsteadProtocol(ConnectionLifetime):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self.handle_websocket_upgrade()
+            self._upgrade()
         except httptools.HttpParserCallbackError:
             if not self._has_surplus:
                 self.logger.exception("Unhandled error while a request was parsed")
@@ -221,20 +225,29 @@ class ThingsteadProtocol(ConnectionLifetime):
             # The parser's reasons are fixed texts without bytes of the request.
             self.refuse(400, f"Bad Request: {error}")
 
-    def handle_websocket_upgrade(self) -> None:
-        """Hands the socket over; the connection stays counted until it is lost."""
-        self._phase = phase.CLOSED
-        self._edge.sweeper.forget(self)
-        super().handle_websocket_upgrade()
-        successor = self.transport.get_protocol()
-        lost = successor.connection_lost
-
-        def connection_lost(exc: Exception | None) -> None:
-            self._release()
-            lost(exc)
-
-        # The instance's attribute shadows the method; any protocol class will do so.
-        vars(successor)["connection_lost"] = connection_lost
+    def _upgrade(self) -> None:
+        try:
+            target = httptools.parse_url(self.url)
+        except httptools.HttpParserInvalidURLError:
+            self.refuse(400, "Bad Request: invalid target")
+            return
+        request = UpgradeRequest(
+            path=(target.path or b"/").decode("ascii"),
+            query_string=target.query or b"",
+            headers=self.headers,
+            peer=self._peer(self.headers),
+        )
+        decision = decision_on(
+            self._edge.upgrades,
+            request,
+            method=self.parser.get_method().decode("ascii"),
+            http_version=self.parser.get_http_version(),
+        )
+        if isinstance(decision, Refused):
+            self.refuse(decision.status, decision.message, header_lines=decision.header_lines)
+            return
+        answer = switching_answer(request, decision.subprotocol, self.date_line())
+        self._hand_over(decision.successor, answer)
 
     def on_message_begin(self) -> None:
         """Prepares a request's scope; called by the parser at its first byte."""
@@ -300,7 +313,7 @@ class ThingsteadProtocol(ConnectionLifetime):
         if self._body_bytes > self._limits.max_body_bytes:
             self.refuse(413, head.body_too_large_message(self._limits))
             return
-        if self.cycle.response_complete:
+        if self.cycle.response_complete or self.cycle.is_pushing:
             return
         self.cycle.body += body
         if len(self.cycle.body) > HIGH_WATER_LIMIT:

@@ -13,6 +13,7 @@ from email.utils import formatdate
 from thingstead.transports.http.protocol.lane import DirectLane
 from thingstead.transports.http.protocol.limits import EdgeLimits
 from thingstead.transports.http.protocol.sweeper import Sweeper
+from thingstead.transports.http.protocol.upgrades import PeerFinder, Upgrades
 
 
 class ConnectionCounts:
@@ -78,6 +79,8 @@ class Edge:
 
     Several listeners (plain and TLS) may share one edge; the limits on connections then
     hold for all of them together. Tests pass a `Sweeper` with a shorter interval.
+    `upgrades`: who accepts WebSockets on which path, written without a trailing slash.
+    `peers`: who looks behind proxies for them; without it none is believed.
     """
 
     limits: EdgeLimits = field(default_factory=EdgeLimits)
@@ -85,3 +88,5 @@ class Edge:
     sweeper: Sweeper = field(default_factory=Sweeper)
     counts: ConnectionCounts = field(default_factory=ConnectionCounts)
     date: DateLine = field(default_factory=DateLine)
+    upgrades: Upgrades = field(default_factory=dict)
+    peers: PeerFinder | None = None

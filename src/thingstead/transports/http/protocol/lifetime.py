@@ -7,7 +7,7 @@ half that reads requests. It must not know what a request looks like. Read on in
 
 import asyncio
 import math
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 from thingstead.transports.http.protocol import answers, phase
 from thingstead.transports.http.protocol.cycle import Cycle
 from thingstead.transports.http.protocol.edge import Edge
+from thingstead.transports.http.protocol.upgrades import Peer, Successor
 
 
 class ConnectionLifetime(HttpToolsProtocol):
@@ -37,6 +38,8 @@ class ConnectionLifetime(HttpToolsProtocol):
         edge: Edge,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        # What uvicorn would keep pipelined requests in: 760 bytes, and never used here.
+        del self.pipeline
         self.cycle: Cycle
         self.access_log = False
         self.deadline = math.inf
@@ -55,6 +58,7 @@ class ConnectionLifetime(HttpToolsProtocol):
         # The client has closed its sending side; what has arrived whole is still answered.
         self._has_ended = False
         self._lingered_bytes = 0
+        self._successor: Successor | None = None
 
     @property
     def _address(self) -> str | None:
@@ -95,6 +99,9 @@ class ConnectionLifetime(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Counts the connection out and tells the app."""
         super().connection_lost(exc)
+        cycle: Cycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.abandon()
         self._edge.sweeper.forget(self)
         self._phase = phase.CLOSED
         self._pending = b""
@@ -107,6 +114,36 @@ class ConnectionLifetime(HttpToolsProtocol):
         if self._is_refused:
             self._is_refused = False
             self._edge.counts.refused_open -= 1
+
+    def _peer(self, headers: list[tuple[bytes, bytes]]) -> Peer:
+        peer = Peer(self._address, self.scheme or "http")
+        finder = self._edge.peers
+        return peer if finder is None else finder.peer_of(peer, headers)
+
+    def _hand_over(self, successor: Successor, answer: bytes) -> None:
+        """Writes the answer and gives the socket away; it stays counted until it is lost."""
+        transport = self.transport
+        self._successor = successor
+        self._phase = phase.CLOSED
+        self._edge.sweeper.forget(self)
+        self.connections.discard(self)
+        # uvicorn asks no more of these than `shutdown`, and waits until none is left.
+        successors = cast("set[Successor]", self.connections)
+        successors.add(successor)
+        counts, address = self._edge.counts, self._address
+
+        def released() -> None:
+            successors.discard(successor)
+            counts.release(address)
+
+        transport.write(answer)
+        transport.set_protocol(cast("asyncio.Protocol", successor))
+        successor.take_over(transport, released)
+        if self.flow.write_paused:
+            successor.pause_writing()
+        self.flow.resume_reading()
+        # The parser and this object hold each other.
+        self.parser = None  # type: ignore[assignment]
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Answers what has arrived whole before the client's end; then the connection ends.
@@ -155,6 +192,11 @@ class ConnectionLifetime(HttpToolsProtocol):
     def fail_response(self) -> None:
         """Answers 500 if nothing was written yet; otherwise cuts the connection."""
         self.refuse(500, "Internal server error")
+
+    def cut_response(self) -> None:
+        """Ends the connection in the middle of an answer."""
+        self.cycle.abandon()
+        self._close()
 
     def _end(self) -> None:
         """Ends the connection after an answer so that the client can read it."""
@@ -238,3 +280,6 @@ class ConnectionLifetime(HttpToolsProtocol):
         super().resume_writing()
         self._lane = self._edge.lane
         self.stall_deadline = math.inf
+        cycle: Cycle | None = self.cycle
+        if cycle is not None:
+            cycle.tell_writable()

@@ -1,0 +1,1 @@
+"""`GET /v2/live`: our own live WebSocket. Read on in `socket.py`."""
