@@ -49,7 +49,7 @@ class Application:
         first = b""
         try:
             request = Request(scope, receive)
-            if request.method == "OPTIONS":
+            if request.method == "OPTIONS" and not self._router.has(request):
                 answer: Answer | PiecewiseAnswer | None = _PREFLIGHT
             else:
                 answer = await self._answer(request, send)
@@ -80,7 +80,7 @@ class Application:
         wants_stream = route.handler is None or (
             route.stream is not None
             and request.method != "HEAD"
-            and request.query.get("subscribe") == "true"
+            and (request.query.get("subscribe") == "true" or request.accepts_event_stream)
         )
         if wants_stream and route.stream is not None:
             await route.stream(request, send)

@@ -32,6 +32,8 @@ class Access(StrEnum):
     """In the header `Authorization`."""
     MAIL_LINK = "mail-link"
     """The secret of a link that a mail carried, in the path."""
+    PRODUCT_HASH = "product-hash"
+    """The id of a product and its hash, in the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Parameter:
 class Route:
     """One call. At least one of `handler` and `stream` is set.
 
-    With both, `stream` serves the requests whose query has `subscribe=true`.
+    With both, `stream` serves the requests whose query has `subscribe=true`, or that accept
+    Server-Sent Events.
     """
 
     method: str
@@ -97,10 +100,16 @@ class Router:
         request.arguments = dict(zip(node.names[route.method], values, strict=True))
         return route
 
+    def has(self, request: Request) -> bool:
+        """Return whether a route serves the request's method and address."""
+        return self._walk(self._root, request.segments, 0, [], request.method) is not None
+
     def _refuse(self, request: Request) -> NoReturn:
         node = self._walk(self._root, request.segments, 0, [], None)
         if node is not None:
-            raise MethodNotAllowedError(", ".join([*sorted(node.routes), "OPTIONS"]))
+            raise MethodNotAllowedError(
+                ", ".join([*sorted({*node.routes} - {"OPTIONS"}), "OPTIONS"])
+            )
         if request.segments[:1] == ["v2"]:
             raise InvalidSessionTokenError
         raise AddressNotFoundError
