@@ -1,0 +1,1 @@
+"""Messages that networks and other servers bring: plain HTTP, Sigfox, LoRaWAN."""
