@@ -1,0 +1,105 @@
+"""Reason codes of MQTT 5 (section 2.4), and what MQTT 3 can say instead.
+
+Members are ints; the hot path compares ints and never makes a member from one.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+
+class Reason(IntEnum):
+    """Why, in the one byte of a packet; 0x80 and above are refusals."""
+
+    SUCCESS = 0x00
+    GRANTED_QOS_1 = 0x01
+    GRANTED_QOS_2 = 0x02
+    DISCONNECT_WITH_WILL = 0x04
+    NO_MATCHING_SUBSCRIBERS = 0x10
+    NO_SUBSCRIPTION_EXISTED = 0x11
+    CONTINUE_AUTHENTICATION = 0x18
+    RE_AUTHENTICATE = 0x19
+    UNSPECIFIED_ERROR = 0x80
+    MALFORMED_PACKET = 0x81
+    PROTOCOL_ERROR = 0x82
+    IMPLEMENTATION_SPECIFIC_ERROR = 0x83
+    UNSUPPORTED_PROTOCOL_VERSION = 0x84
+    CLIENT_ID_NOT_VALID = 0x85
+    BAD_USER_NAME_OR_PASSWORD = 0x86
+    NOT_AUTHORIZED = 0x87
+    SERVER_UNAVAILABLE = 0x88
+    SERVER_BUSY = 0x89
+    BANNED = 0x8A
+    SERVER_SHUTTING_DOWN = 0x8B
+    BAD_AUTHENTICATION_METHOD = 0x8C
+    KEEP_ALIVE_TIMEOUT = 0x8D
+    SESSION_TAKEN_OVER = 0x8E
+    TOPIC_FILTER_INVALID = 0x8F
+    TOPIC_NAME_INVALID = 0x90
+    PACKET_ID_IN_USE = 0x91
+    PACKET_ID_NOT_FOUND = 0x92
+    RECEIVE_MAXIMUM_EXCEEDED = 0x93
+    TOPIC_ALIAS_INVALID = 0x94
+    PACKET_TOO_LARGE = 0x95
+    MESSAGE_RATE_TOO_HIGH = 0x96
+    QUOTA_EXCEEDED = 0x97
+    ADMINISTRATIVE_ACTION = 0x98
+    PAYLOAD_FORMAT_INVALID = 0x99
+    RETAIN_NOT_SUPPORTED = 0x9A
+    QOS_NOT_SUPPORTED = 0x9B
+    USE_ANOTHER_SERVER = 0x9C
+    SERVER_MOVED = 0x9D
+    SHARED_SUBSCRIPTIONS_NOT_SUPPORTED = 0x9E
+    CONNECTION_RATE_EXCEEDED = 0x9F
+    MAXIMUM_CONNECT_TIME = 0xA0
+    SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED = 0xA1
+    WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED = 0xA2
+
+
+# What each packet may say: MQTT 5, sections 3.2.2.2, 3.4.2.1, 3.6.2.1, 3.9.3, 3.11.3, 3.14.2.1.
+CONNACK_REASONS: Final = frozenset(
+    {0x00, *range(0x80, 0x8B), 0x8C, 0x90, 0x95, 0x97, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9F}
+)
+PUBACK_REASONS: Final = frozenset({0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})
+PUBREL_REASONS: Final = frozenset({0x00, 0x92})
+SUBACK_REASONS: Final = frozenset(
+    {0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2}
+)
+UNSUBACK_REASONS: Final = frozenset({0x00, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91})
+CLIENT_DISCONNECT_REASONS: Final = frozenset(
+    {0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99}
+)
+SERVER_DISCONNECT_REASONS: Final = frozenset(
+    {0x00, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8B, *range(0x8D, 0x91), *range(0x93, 0xA3)}
+)
+
+_ACCEPTED: Final = 0
+_UNACCEPTABLE_VERSION: Final = 1
+_IDENTIFIER_REJECTED: Final = 2
+_SERVER_UNAVAILABLE: Final = 3
+_BAD_USER_NAME_OR_PASSWORD: Final = 4
+_NOT_AUTHORIZED: Final = 5
+
+_RETURN_CODES: Final[dict[int, int]] = {
+    Reason.SUCCESS: _ACCEPTED,
+    Reason.UNSUPPORTED_PROTOCOL_VERSION: _UNACCEPTABLE_VERSION,
+    Reason.CLIENT_ID_NOT_VALID: _IDENTIFIER_REJECTED,
+    Reason.SERVER_UNAVAILABLE: _SERVER_UNAVAILABLE,
+    Reason.SERVER_BUSY: _SERVER_UNAVAILABLE,
+    Reason.SERVER_SHUTTING_DOWN: _SERVER_UNAVAILABLE,
+    Reason.QUOTA_EXCEEDED: _SERVER_UNAVAILABLE,
+    Reason.USE_ANOTHER_SERVER: _SERVER_UNAVAILABLE,
+    Reason.SERVER_MOVED: _SERVER_UNAVAILABLE,
+    Reason.CONNECTION_RATE_EXCEEDED: _SERVER_UNAVAILABLE,
+    Reason.BAD_USER_NAME_OR_PASSWORD: _BAD_USER_NAME_OR_PASSWORD,
+    Reason.BAD_AUTHENTICATION_METHOD: _BAD_USER_NAME_OR_PASSWORD,
+    Reason.NOT_AUTHORIZED: _NOT_AUTHORIZED,
+    Reason.BANNED: _NOT_AUTHORIZED,
+}
+
+
+def return_code(reason: int) -> int | None:
+    """Return the CONNACK code of MQTT 3.1.1 (section 3.2.2.3) that says the same.
+
+    None where it has none; then the server closes without a CONNACK.
+    """
+    return _RETURN_CODES.get(reason)
