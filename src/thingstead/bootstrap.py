@@ -14,6 +14,8 @@ from thingstead import limits as from_settings
 from thingstead.bus.memory import MemoryBus
 from thingstead.features.apps.service import Apps
 from thingstead.features.collections.service import Collections
+from thingstead.features.devices.service import Devices, DeviceThings
+from thingstead.features.kept_sessions.service import KeptSessions
 from thingstead.features.links.service import Links
 from thingstead.features.live.service import Live
 from thingstead.features.magic.service import Magic
@@ -23,6 +25,7 @@ from thingstead.features.products.service import Products
 from thingstead.features.sharing.reaches import Reaches
 from thingstead.features.sharing.resources import UserResources
 from thingstead.features.sharing.service import Sharing
+from thingstead.features.streams.service import Streams
 from thingstead.features.tags.service import Tags
 from thingstead.features.things.service import Things
 from thingstead.features.users.account_changes import AccountChanges
@@ -32,6 +35,7 @@ from thingstead.features.users.letters import Letters
 from thingstead.features.users.login_guard import LoginGuard
 from thingstead.features.users.recovery import Recovery
 from thingstead.features.users.sessions import Sessions
+from thingstead.features.users.tickets import TicketLimits, Tickets
 from thingstead.features.users.user_settings import UserSettings
 from thingstead.features.values.retention import Retention
 from thingstead.features.values.service import Values
@@ -77,6 +81,7 @@ class People:
     recovery: Recovery
     errands: Errands
     sessions: Sessions
+    tickets: Tickets
     reaches: Reaches
     sharing: Sharing
     resources: UserResources
@@ -91,10 +96,14 @@ class Platform:
     people: People
     values: Values
     magic: Magic
+    devices: Devices
     tags: Tags
     live: Live
+    streams: Streams
     retention: Retention
     store: SQLiteValueStore
+    bus: MemoryBus
+    kept_sessions: KeptSessions
 
     @property
     def things(self) -> Things:
@@ -157,7 +166,7 @@ async def open_administration(settings: Settings) -> AsyncIterator[Administratio
             limits=from_settings.link_limits(settings.limits),
         )
         yield Administration(
-            products=Products(core.products, seal, ids, clock),
+            products=Products(core.products, seal, changes, ids=ids, clock=clock),
             things=things,
             apps=Apps(core.apps, ids, clock, changes),
             links=links,
@@ -229,11 +238,37 @@ async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
             people,
             values,
             magic,
+            _devices(settings, administration, values, magic),
             Tags(administration.core.tags, clock, max_tags=limits.tags_per_thing),
             live,
+            Streams(
+                live,
+                administration.things,
+                people.resources,
+                people.collections,
+                store.replay,
+            ),
             Retention(store, clock, max_age_days=settings.retention_days),
             store,
+            bus,
+            _kept_sessions(settings, administration, store),
         )
+
+
+def _devices(
+    settings: Settings, administration: Administration, values: Values, magic: Magic
+) -> Devices:
+    core = administration.core
+    return Devices(
+        core.devices,
+        core.products,
+        DeviceThings(
+            administration.things, values, magic, seal=administration.seal, ids=administration.ids
+        ),
+        administration.changes,
+        clock=administration.clock,
+        limits=from_settings.thing_limits(settings.limits).tokens,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +279,21 @@ class _Reading:
     magic: Magic
     store: SQLiteValueStore
     bus: MemoryBus
+
+
+def _kept_sessions(
+    settings: Settings, administration: Administration, store: SQLiteValueStore
+) -> KeptSessions:
+    core, seal = administration.core, administration.seal
+    limits = from_settings.kept_session_limits(settings.limits)
+    return KeptSessions(
+        core.kept_sessions(seal, limits),
+        core.waiting_messages(seal, limits),
+        store.deliveries,
+        ids=administration.ids,
+        clock=administration.clock,
+        limits=limits,
+    )
 
 
 def _people(
@@ -263,6 +313,7 @@ def _people(
         core.accounts, passwords, guard, letters, clock=clock, changes=changes
     )
     reaches = Reaches(core.reach, changes, shows_all_epochs=settings.history_follows_thing)
+    sessions = Sessions(core.sessions, apps, clock, changes, limits=limits)
     return People(
         accounts=Accounts(
             UserStores(core.accounts, core.sessions),
@@ -294,7 +345,8 @@ def _people(
             guesses=guesses,
         ),
         errands=errands,
-        sessions=Sessions(core.sessions, apps, clock, changes, limits=limits),
+        sessions=sessions,
+        tickets=Tickets(sessions, ids, clock, TicketLimits()),
         reaches=reaches,
         sharing=Sharing(
             core.grants,
@@ -321,5 +373,6 @@ def _people(
             ids,
             clock,
             limits=from_settings.collection_limits(settings.limits),
+            replay=core.objects.replay,
         ),
     )

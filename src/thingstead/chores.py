@@ -16,6 +16,7 @@ _RECHECK_S = 60.0
 _HOUSEKEEPING_S = 3_600.0
 _FORGETTING_S = 600.0
 _SEEN_S = 60.0
+_EXPIRING_S = 60.0
 _PURGE_LOOK_S = 5.0
 _PURGE_PAGE = 100
 _EXPIRED_PAGE = 500
@@ -33,6 +34,7 @@ async def look_after(platform: Platform) -> AsyncIterator[None]:
         _every(_HOUSEKEEPING_S, "retention", lambda: _sweep(platform)),
         _every(_FORGETTING_S, "forgetting what has expired", lambda: _forget_expired(platform)),
         _every(_SEEN_S, "noting the use of sessions", platform.people.sessions.flush_seen),
+        _every(_EXPIRING_S, "ending messaging sessions", platform.kept_sessions.sweep),
         platform.mail.run(),
         platform.people.errands.run(),
     )

@@ -1,8 +1,9 @@
 """From the settings to each feature's own limits: the second half of the composition root."""
 
 from thingstead.features.collections.model import CollectionLimits
+from thingstead.features.kept_sessions.model import KeptSessionLimits
 from thingstead.features.links.service import LinkLimits
-from thingstead.features.live.service import LiveLimits
+from thingstead.features.live.subscription import LiveLimits
 from thingstead.features.sharing.service import SharingLimits
 from thingstead.features.things.service import ThingLimits
 from thingstead.features.users.limits import GuessLimits, UserLimits
@@ -12,6 +13,7 @@ from thingstead.kernel.known_tokens import TokenLimits
 from thingstead.settings import LimitSettings, Settings
 from thingstead.storage.sqlite.object_store import ObjectStoreLimits
 from thingstead.storage.sqlite.value_store import ValueStoreLimits
+from thingstead.transports.udp.server import UDPLimits
 
 _MINUTE_S = 60
 _HOUR_S = 3_600
@@ -30,6 +32,11 @@ def thing_limits(limits: LimitSettings) -> ThingLimits:
     )
 
 
+def udp_limits(limits: LimitSettings) -> UDPLimits:
+    """Return the limits of the UDP gateway."""
+    return UDPLimits(bad=_in(_MINUTE_S, limits.bad_tokens_per_minute))
+
+
 def live_limits(limits: LimitSettings) -> LiveLimits:
     """Return the limits of live streams."""
     return LiveLimits(
@@ -38,6 +45,13 @@ def live_limits(limits: LimitSettings) -> LiveLimits:
         streams=limits.streams,
         queued_events=limits.stream_queue_events,
         queued_bytes=limits.stream_queue_bytes,
+    )
+
+
+def kept_session_limits(limits: LimitSettings) -> KeptSessionLimits:
+    """Return the limits of messaging sessions whose clients are away."""
+    return KeptSessionLimits(
+        messages=limits.mqtt_offline_messages, longest_s=limits.mqtt_session_hours * _HOUR_S
     )
 
 
@@ -68,6 +82,7 @@ def value_store_limits(limits: LimitSettings) -> ValueStoreLimits:
         waiting_values=limits.waiting_values,
         keys_per_thing=limits.keys_per_thing,
         kept_bytes=limits.kept_bytes,
+        replay_values=limits.replay_values,
     )
 
 

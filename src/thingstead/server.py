@@ -21,13 +21,16 @@ from thingstead.bootstrap import Platform, open_platform
 from thingstead.chores import look_after
 from thingstead.first_start import FirstStart, first_start
 from thingstead.kernel.errors import Category, ThingsteadError
+from thingstead.listeners import MQTT_PATH, Roads, bind, mqtt_acceptor, mqtt_routes, serve_roads
 from thingstead.settings import Settings
 from thingstead.transports.http.app import Application
+from thingstead.transports.http.asyncapi import asyncapi_route
+from thingstead.transports.http.callbacks.handlers import CallbackHandlers
 from thingstead.transports.http.health import health_routes
 from thingstead.transports.http.lane import WriteLane
 from thingstead.transports.http.openapi import openapi_route
 from thingstead.transports.http.pages.confirm import confirm_routes
-from thingstead.transports.http.protocol import DateLine, Edge, EdgeLimits
+from thingstead.transports.http.protocol import DateLine, Edge, EdgeLimits, Sweeper
 from thingstead.transports.http.router import Route, Router
 from thingstead.transports.http.serving import HTTPServer, Listening, open_listener
 from thingstead.transports.http.v2.accounts import AccountHandlers
@@ -37,13 +40,23 @@ from thingstead.transports.http.v2.dates import date_routes
 from thingstead.transports.http.v2.export import Exported, ExportHandlers
 from thingstead.transports.http.v2.limits import V2Limits
 from thingstead.transports.http.v2.links import LinkHandlers
+from thingstead.transports.http.v2.live.holders import Holders
+from thingstead.transports.http.v2.live.socket import LiveSocketLimits
+from thingstead.transports.http.v2.live.upgrade import LIVE_PATH, live_acceptor, live_routes
 from thingstead.transports.http.v2.resources import ResourceHandlers
 from thingstead.transports.http.v2.sharing import SharingHandlers
 from thingstead.transports.http.v2.streams import StreamHandlers
 from thingstead.transports.http.v2.tags import tag_routes
 from thingstead.transports.http.v2.things import thing_routes
+from thingstead.transports.http.v2.tickets import ticket_routes
 from thingstead.transports.http.v2.users import UserHandlers
 from thingstead.transports.http.v2.values import ValueHandlers
+from thingstead.transports.http.websockets import WebSocketAcceptor
+from thingstead.transports.socketio.limits import SocketIOLimits
+from thingstead.transports.socketio.routes import PATH as SOCKETIO_PATH
+from thingstead.transports.socketio.routes import SocketIORoutes
+from thingstead.transports.socketio.server import SocketIOServer
+from thingstead.transports.websocket import WebSocketLimits
 
 _log = logging.getLogger(__name__)
 _MANY_FILES = 65_536
@@ -62,10 +75,14 @@ class FolderInUseError(ThingsteadError):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A server that accepts requests: its address, and what its first start made, if it was."""
+    """A server that accepts requests: its addresses, and what its first start made, if it was.
+
+    `roads`: the URL of each road beside HTTP that is on, by its scheme.
+    """
 
     url: str
     first: FirstStart | None
+    roads: dict[str, str]
 
 
 async def serve(settings: Settings, *, on_started: Callable[[Started], None]) -> None:
@@ -126,11 +143,16 @@ async def _serve(settings: Settings, on_started: Callable[[Started], None]) -> N
     settings = replace(settings, port=listener.getsockname()[1])
     async with AsyncExitStack() as stack:
         stack.enter_context(closing(listener))
+        bound = stack.enter_context(closing(bind(settings)))
         platform = await stack.enter_async_context(open_platform(settings))
         await stack.enter_async_context(look_after(platform))
         first = await first_start(platform)
+        roads = await stack.enter_async_context(serve_roads(settings, platform, bound))
         server = http_server(
-            settings, platform, on_started=lambda url: on_started(Started(url, first))
+            settings,
+            platform,
+            roads,
+            on_started=lambda url: on_started(Started(url, first, roads.urls)),
         )
         if settings.demo:
             # Only those who watch the demo pay for it in memory.
@@ -149,7 +171,11 @@ def _log_failure(task: "asyncio.Task[None]") -> None:
 
 
 def http_server(
-    settings: Settings, platform: Platform, *, on_started: Callable[[str], None]
+    settings: Settings,
+    platform: Platform,
+    roads: Roads | None = None,
+    *,
+    on_started: Callable[[str], None],
 ) -> HTTPServer:
     """Return the HTTP server of a platform, not yet listening; it tells its URL when it is."""
     limits = settings.limits
@@ -164,10 +190,31 @@ def http_server(
             max_body_bytes=limits.write_bytes,
             edge_limits=edge_limits,
         )
-    edge = Edge(limits=edge_limits, lane=lane, date=date)
+
+    sweeper = Sweeper()
+    socketio = _socketio(settings, platform, sweeper)
+
+    def stop() -> None:
+        if roads is not None:
+            roads.stop()
+        socketio.server.stop()
+        platform.live.stop()
+
+    edge = Edge(
+        limits=edge_limits,
+        lane=lane,
+        date=date,
+        sweeper=sweeper,
+        upgrades={
+            LIVE_PATH: _live_acceptor(platform, sweeper),
+            SOCKETIO_PATH: socketio.acceptor(sweeper),
+            **({} if roads is None else {MQTT_PATH: mqtt_acceptor(roads, sweeper)}),
+        },
+    )
     return HTTPServer(
         Application(
-            Router(all_routes(settings, platform)), Callers(platform.people.sessions).has_session
+            Router(all_routes(settings, platform, socketio)),
+            Callers(platform.people.sessions).has_session,
         ),
         edge,
         Listening(
@@ -177,12 +224,28 @@ def http_server(
             limits.drain_seconds,
         ),
         on_started=lambda port: on_started(settings.url(port)),
-        on_stopping=platform.live.stop,
+        on_stopping=stop,
     )
 
 
-def all_routes(settings: Settings, platform: Platform) -> list[Route]:
-    """Return the whole route table."""
+def _live_acceptor(platform: Platform, sweeper: Sweeper) -> WebSocketAcceptor:
+    callers = Callers(platform.people.sessions, platform.people.tickets)
+    holders = Holders(callers, platform.things, platform.streams)
+    return live_acceptor(
+        holders, sweeper, limits=LiveSocketLimits(), socket_limits=WebSocketLimits()
+    )
+
+
+def _socketio(settings: Settings, platform: Platform, sweeper: Sweeper) -> SocketIORoutes:
+    limits = SocketIOLimits(sockets=settings.limits.streams)
+    sessions = platform.people.sessions
+    return SocketIORoutes(SocketIOServer(platform.streams, sessions, limits, sweeper))
+
+
+def all_routes(
+    settings: Settings, platform: Platform, socketio: SocketIORoutes | None = None
+) -> list[Route]:
+    """Return the whole route table; without `socketio`, to be looked at only."""
     limits = V2Limits(
         write_bytes=settings.limits.write_bytes,
         document_bytes=settings.limits.document_bytes,
@@ -204,19 +267,30 @@ def all_routes(settings: Settings, platform: Platform) -> list[Route]:
         *ValueHandlers(
             platform.things, platform.values, platform.magic, platform.links, limits
         ).routes(),
-        *StreamHandlers(platform.things, platform.live).routes(),
+        *StreamHandlers(platform.streams).routes(),
+        *CallbackHandlers(
+            platform.devices,
+            platform.things,
+            platform.values,
+            max_body_bytes=settings.limits.object_bytes,
+        ).routes(),
         *tag_routes(platform.things, platform.tags, limits),
         *_people_routes(platform, limits),
         *date_routes(platform.clock),
+        asyncapi_route(),
         *health_routes(problem),
+        *(socketio or _socketio(settings, platform, Sweeper())).routes(),
     ]
     return [*routes, openapi_route(routes)]
 
 
 def _people_routes(platform: Platform, limits: V2Limits) -> list[Route]:
     people = platform.people
-    callers = Callers(people.sessions)
+    callers = Callers(people.sessions, people.tickets)
     return [
+        *ticket_routes(callers, people.tickets),
+        *live_routes(),
+        *mqtt_routes(),
         *AccountHandlers(people.accounts, people.recovery, people.resources, limits).routes(),
         *UserHandlers(
             callers,
@@ -227,9 +301,9 @@ def _people_routes(platform: Platform, limits: V2Limits) -> list[Route]:
             limits,
         ).routes(),
         *LinkHandlers(callers, platform.links, people.resources, limits).routes(),
-        *ResourceHandlers(callers, people.resources, platform.live, limits).routes(),
+        *ResourceHandlers(callers, people.resources, platform.streams, limits).routes(),
         *SharingHandlers(callers, people.sharing, limits).routes(),
-        *CollectionHandlers(callers, people.collections, platform.live, limits).routes(),
+        *CollectionHandlers(callers, people.collections, platform.streams, limits).routes(),
         *ExportHandlers(
             callers,
             Exported(

@@ -45,7 +45,7 @@ class LimitSettings:
 
     write_bytes: _Count = _described("Body of a write, in bytes.", 1024 * 1024, "413")
     object_bytes: _Count = _described(
-        "One object of a collection, in bytes of JSON, and the body of an activation.",
+        "One object of a collection, in bytes of JSON; the body of an activation, or a callback.",
         64 * 1024,
         "413",
     )
@@ -69,7 +69,10 @@ class LimitSettings:
         "Write requests of one thing at once after a pause.", 1_000, "429"
     )
     bad_tokens_per_minute: _Count = _described(
-        "Unknown thing tokens from one address in a minute; known ones cost nothing.", 20, "429"
+        "Unknown thing tokens from one address in a minute, and as many wrong product hashes and"
+        " wrong datagrams; right ones cost nothing.",
+        20,
+        "429",
     )
     bad_codes_per_minute: _Count = _described(
         "Wrong activation codes from one address in a minute; right ones cost nothing.", 10, "429"
@@ -144,6 +147,28 @@ class LimitSettings:
     waiting_values: _Count = _described(
         "Values that may wait to be stored before writes are answered with 503.", 10_000, "503"
     )
+    mqtt_packet_bytes: _Count = _described(
+        "One MQTT packet, in bytes.", 64 * 1024, "the connection is closed (MQTT 5: 0x95)"
+    )
+    mqtt_filters: _Count = _described(
+        "Subscriptions of one MQTT connection.", 50, "the filter is refused (MQTT 5: 0x97)"
+    )
+    mqtt_session_hours: _Count = _described(
+        "How long an MQTT session is kept without a connection.", 24, "the session ends"
+    )
+    mqtt_offline_messages: _Count = _described(
+        "Relayed messages that are kept for an MQTT session without a connection.",
+        1_000,
+        "the oldest are dropped",
+    )
+    mqtt_connect_seconds: _Seconds = _described(
+        "Time for an MQTT client's CONNECT to arrive.", 5, "the connection is closed"
+    )
+    replay_values: _Count = _described(
+        "How many of the newest values of all things a live stream can be given again.",
+        1_000_000,
+        "a stream that asks for older ones is told of the gap",
+    )
     kept_bytes: Annotated[int, Meta(ge=0, le=2**40)] = _described(
         "Memory for repeated reads of the newest values, about, in bytes; 0 keeps nothing.",
         32 * 1024 * 1024,
@@ -173,6 +198,16 @@ class Settings:
     data: str = _described("Folder that holds everything.", "./thingstead-data")
     host: str = _described("Address to listen on.", "0.0.0.0")  # noqa: S104  # By design.
     port: Annotated[int, Meta(ge=0, le=65_535)] = _described("HTTP port; 0 takes a free one.", 8000)
+    mqtt_port: Annotated[int, Meta(ge=0, le=65_535)] = _described("MQTT port; 0 is off.", 1883)
+    mqtts_port: Annotated[int, Meta(ge=0, le=65_535)] = _described(
+        "Port of MQTT over TLS, with tls_cert and tls_key; 0 is off.", 0
+    )
+    coap_port: Annotated[int, Meta(ge=0, le=65_535)] = _described(
+        "CoAP port (UDP); 0 is off.", 5683
+    )
+    udp_port: Annotated[int, Meta(ge=0, le=65_535)] = _described(
+        "Port of the gateway for plain UDP datagrams; 0 is off.", 0
+    )
     tls_cert: str | None = _described("Certificate chain (PEM); turns HTTP into HTTPS.", None)
     tls_key: str | None = _described("Private key of the certificate (PEM).", None)
     public_url: str | None = _described(
@@ -263,6 +298,8 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str]) -
     settings = Settings(**merged, limits=LimitSettings(**limits))  # type: ignore[arg-type]
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise SettingsError("tls_cert and tls_key go together")
+    if settings.mqtts_port and settings.tls_cert is None:
+        raise SettingsError("mqtts_port needs tls_cert and tls_key")
     _refuse_contradictions(settings.limits)
     return settings
 

@@ -20,13 +20,15 @@ from support.wire import PATIENCE_SECONDS, ask, compact, connect, request, subsc
 from thingstead import bootstrap
 from thingstead import server as composition
 from thingstead.features.live.model import End
-from thingstead.features.live.service import SubscriptionEndedError
+from thingstead.features.live.subscription import SubscriptionEndedError
 from thingstead.settings import LimitSettings, Settings
 
 GOOD = compact(values(("k", 1)))
 ROOT = Path(__file__).parents[2]
 FILES = (
     Path(__file__),
+    ROOT / "tests/api/test_limits_of_messaging.py",
+    ROOT / "tests/api/mqtt/test_limits.py",
     ROOT / "tests/api/app/test_limits.py",
     ROOT / "tests/api/app/test_limits_of_things.py",
 )

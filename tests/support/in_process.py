@@ -2,8 +2,9 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from thingstead.features.products.model import Product
 from thingstead.features.things.model import NewThing
 from thingstead.hashing.argon2 import Argon2Parameters
 from thingstead.kernel.ids import ActivationCode
+from thingstead.listeners import bind, serve_roads
 from thingstead.settings import LimitSettings, Settings
 from thingstead.transports.http.lane import WriteLane
 from thingstead.transports.http.serving import open_listener
 
 PATIENCE_SECONDS = 20
+ROADS = ("mqtt", "mqtts", "coap", "udp")
 # The suite comes from one address and asks for much that does not exist.
 GENEROUS = LimitSettings(
     bad_tokens_per_minute=1_000_000,
@@ -51,6 +54,8 @@ class Served:
     has_lane: bool
     folder: Path
     taken: list[int] = field(default_factory=lambda: [0])
+    ports: dict[str, int] = field(default_factory=dict)
+    """Of each road beside HTTP that was asked for, by its scheme."""
 
     @property
     def taken_by_lane(self) -> int:
@@ -85,11 +90,23 @@ async def served(
     has_lane: bool = True,
     limits: LimitSettings = GENEROUS,
     with_chores: bool = False,
+    roads: tuple[str, ...] = (),
     **other: Any,
 ) -> AsyncIterator[Served]:
-    """Serve a folder; `other` are further settings, `with_chores` lets mail go out."""
+    """Serve a folder; `other` are further settings, `with_chores` lets mail go out.
+
+    `roads`: those beside HTTP that are on, by scheme (`mqtt`, `mqtts`, `coap`, `udp`).
+    """
+    ports = {f"{scheme}_port": 0 for scheme in ROADS} | {
+        f"{scheme}_port": free_port() for scheme in roads
+    }
     settings = Settings(
-        data=str(folder), host="127.0.0.1", port=0, direct_lane=has_lane, limits=limits, **other
+        data=str(folder),
+        host="127.0.0.1",
+        port=0,
+        direct_lane=has_lane,
+        limits=limits,
+        **(ports | other),
     )
     taken = [0]
     async with AsyncExitStack() as stack:
@@ -101,12 +118,14 @@ async def served(
             bootstrap.parameters_for_this_machine = original_parameters
         if with_chores:
             await stack.enter_async_context(look_after(platform))
+        bound = stack.enter_context(closing(bind(settings)))
+        beside = await stack.enter_async_context(serve_roads(settings, platform, bound))
         url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         original = composition.WriteLane
         # The composition root names the class; only there can its requests be counted.
         composition.WriteLane = _counting(taken)
         try:
-            http = composition.http_server(settings, platform, on_started=url.set_result)
+            http = composition.http_server(settings, platform, beside, on_started=url.set_result)
         finally:
             composition.WriteLane = original
         listener = open_listener(settings.host, settings.port)
@@ -120,12 +139,31 @@ async def served(
             asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
             port = listener.getsockname()[1]
             product = await platform.products.create("suite")
-            yield Served(Address("127.0.0.1", port), platform, product, has_lane, folder, taken)
+            yield Served(
+                Address("127.0.0.1", port),
+                platform,
+                product,
+                has_lane,
+                folder,
+                taken,
+                {scheme: ports[f"{scheme}_port"] for scheme in roads},
+            )
         finally:
             http.stop()
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await running
             listener.close()
+
+
+def free_port() -> int:
+    """A port that nobody uses, of TCP and UDP alike, because 0 turns a road off."""
+    while True:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port = tcp.getsockname()[1]
+            with suppress(OSError):
+                udp.bind(("127.0.0.1", port))
+                return int(port)
 
 
 def _counting(taken: list[int]) -> type[WriteLane]:

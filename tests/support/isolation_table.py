@@ -70,6 +70,13 @@ PUBLIC: dict[tuple[str, str], Row] = {
     ("GET", "/health/live"): _same(200),
     ("GET", "/health/ready"): _same(200),
     ("GET", "/openapi.json"): _same(200),
+    ("GET", "/asyncapi.json"): _same(200),
+    ("GET", "/v2/live"): _same(426),
+    ("GET", "/mqtt"): _same(426),
+    # Whoever names no version of the protocol is refused before anything else.
+    ("GET", "/socket.io/"): _same(400),
+    ("POST", "/socket.io/"): _same(400),
+    ("OPTIONS", "/socket.io/"): _same(200),
 }
 
 OF_THINGS: dict[tuple[str, str], Row] = {
@@ -83,6 +90,35 @@ OF_THINGS: dict[tuple[str, str], Row] = {
     ("GET", f"{_THING}/tags"): Row((200,)),
     ("POST", f"{_THING}/tags"): Row((201,), lambda _names: {"name": "fair"}),
     ("DELETE", f"{_THING}/tags/{{tag_id}}"): Row((200,), changes=True),
+}
+
+
+def _of_thing(names: Names) -> object:
+    return {"thingToken": names["thing_token"], "humidity": 40}
+
+
+def _lora(names: Names) -> object:
+    return {"end_device_ids": {"device_id": names["device_id"]}, "received_at": "today"}
+
+
+def _of_device(names: Names) -> object:
+    return {"id": names["device_id"], "lat": 41.4, "lng": 2.2}
+
+
+_BODIES = {"/http": _of_thing, "/lora": _lora}
+OF_PRODUCTS: dict[tuple[str, str], Row] = {
+    (method, f"{prefix}/{{product_id}}/{{product_hash}}"): Row((status,), body)
+    for prefix, post, get in (
+        ("/http", 201, 400),
+        ("/sgfx", 201, 400),
+        ("/sgfx/geo", 201, 400),
+        ("/lora", 200, 400),
+    )
+    for method, status, body in (
+        # Without a query a GET names no device.
+        ("GET", get, None),
+        ("POST", post, _BODIES.get(prefix, _of_device)),
+    )
 }
 
 OF_MAILS: dict[tuple[str, str], Row] = {
@@ -108,6 +144,7 @@ OF_USERS: dict[tuple[str, str], Row] = {
     ("DELETE", "/v2/me/sessions"): _same(200, changes=True),
     ("DELETE", "/v2/me/sessions/{session_id}"): Row(_OWNED, changes=True, names_foreign=True),
     ("GET", "/v2/me/export"): _same(200),
+    ("POST", "/v2/me/tickets"): _same(201),
     ("POST", "/v2/me/things"): Row(
         _OWNED, lambda names: {"thingToken": names["thing_token"]}, names_foreign=True
     ),

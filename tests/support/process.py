@@ -16,13 +16,15 @@ from urllib.parse import urlsplit
 from support.wire import Address
 
 PATIENCE_SECONDS = 30
+# Servers of several tests run at once, and these have fixed ports unless told otherwise.
+OFF = {"THINGSTEAD_MQTT_PORT": "0", "THINGSTEAD_COAP_PORT": "0"}
 PROGRAM = (sys.executable, "-m", "thingstead")
 
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment without settings of ours, then with the changes."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("THINGSTEAD_")}
-    return kept | dict(changes or {})
+    return kept | OFF | dict(changes or {})
 
 
 @dataclass

@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -17,24 +18,15 @@ if TYPE_CHECKING:
     from thingstead.server import Started
     from thingstead.settings import Settings
 
-_NOT_YET = "not in this version; only {} is accepted"
-
-
-def _only(*accepted: object) -> "Callable[[click.Context, click.Parameter, object], object]":
-    """Refuse an option whose part of the platform does not exist yet, instead of ignoring it."""
-
-    def check(_context: click.Context, _parameter: click.Parameter, value: object) -> object:
-        if value is not None and value not in accepted:
-            raise click.BadParameter(_NOT_YET.format(" or ".join(map(str, accepted))))
-        return None
-
-    return check
-
 
 @click.command("serve")
 @click.option("--data", help="Data folder.  [default: ./thingstead-data]")
 @click.option("--host", help="Address to listen on.  [default: 0.0.0.0]")
 @click.option("--port", type=int, help="HTTP port; 0 takes a free one.  [default: 8000]")
+@click.option("--mqtt-port", type=int, help="MQTT port; 0 is off.  [default: 1883]")
+@click.option("--mqtts-port", type=int, help="Port of MQTT over TLS; 0 is off.  [default: 0]")
+@click.option("--coap-port", type=int, help="CoAP port (UDP); 0 is off.  [default: 5683]")
+@click.option("--udp-port", type=int, help="Port for plain datagrams; 0 is off.  [default: 0]")
 @click.option("--tls-cert", help="Certificate chain (PEM); turns HTTP into HTTPS.")
 @click.option("--tls-key", help="Private key of the certificate (PEM).")
 @click.option("--public-url", help="Address under which clients reach the server.")
@@ -51,10 +43,6 @@ def _only(*accepted: object) -> "Callable[[click.Context, click.Parameter, objec
 @click.option("--log-level", help="debug, info, warning or error.  [default: info]")
 @click.option("--demo", is_flag=True, default=None, help="Run a simulated fleet that writes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
-@click.option("--mqtt-port", type=int, callback=_only(0), expose_value=False, hidden=True)
-@click.option("--mqtts-port", type=int, callback=_only(0), expose_value=False, hidden=True)
-@click.option("--coap-port", type=int, callback=_only(0), expose_value=False, hidden=True)
-@click.option("--udp-port", type=int, callback=_only(0), expose_value=False, hidden=True)
 def serve_command(*, as_json: bool, **flags: object) -> None:
     """Run the server in the foreground until SIGTERM or Ctrl-C.
 
@@ -111,13 +99,15 @@ def _set_up_logging(level: str) -> None:
 def _tell(started: "Started", settings: "Settings", begun: float, *, as_json: bool) -> None:
     first = started.first
     if as_json:
-        ready = {"url": started.url, "data": str(settings.data_folder.resolve())}
+        ready = {"url": started.url, "data": str(settings.data_folder.resolve()), **started.roads}
         if first is not None:
             ready |= {"token": first.thing.token, "activationCode": first.code}
         click.echo(json.dumps(ready))
         return
     click.echo(f"thingstead is ready after {time.monotonic() - begun:.1f} s")
     click.echo(f"  HTTP  {started.url}")
+    for road in started.roads.values():
+        click.echo(f"  {road.split(':', 1)[0].upper():<5} {road}")
     click.echo(f"  Data  {settings.data_folder.resolve()}")
     if settings.demo:
         click.echo("  Demo  a simulated fleet is writing")
@@ -127,6 +117,13 @@ def _tell(started: "Started", settings: "Settings", begun: float, *, as_json: bo
     address = f"{started.url}/v2/things/{first.thing.token}"
     click.echo("\nYour first thing is made. Write a value to it:\n")
     click.echo(f"""  curl {address} -d '{{"values":[{{"key":"temperature","value":21.5}}]}}'""")
+    mqtt = urlsplit(started.roads.get("mqtt", ""))
+    if mqtt.hostname:
+        click.echo("\nOr over MQTT:\n")
+        options = f"-h {mqtt.hostname} -p {mqtt.port} -t v2/things/{first.thing.token} -q 1"
+        click.echo(
+            f"""  mosquitto_pub {options} -m '{{"values":[{{"key":"humidity","value":40}}]}}'"""
+        )
     click.echo("\nRead it back:\n")
     click.echo(f"  curl {address}/resources/temperature")
     click.echo("\nWatch it live (write again in another window):\n")

@@ -2,6 +2,8 @@
 
 from thingstead.features.apps.service import MAX_RESOURCES
 from thingstead.features.collections.model import MAX_FILTER_MEMBERS
+from thingstead.features.devices.decoding import MAX_DECODER_CHARACTERS, MAX_FIELDS
+from thingstead.features.devices.model import MAX_DEVICE_ID_CHARACTERS
 from thingstead.features.links.service import LONGEST_LINK_ID, SHORTEST_LINK_ID, LinkLimits
 from thingstead.features.products.service import MAX_CODES_AT_ONCE
 from thingstead.features.sharing.resources import MOST_LISTED
@@ -13,8 +15,10 @@ from thingstead.kernel.names import MAX_NAME_CHARACTERS
 from thingstead.storage.sql.link_ids import MAX_OFFERS
 from thingstead.storage.sqlite.value_archive import WAITING_DELETIONS
 from thingstead.storage.sqlite.value_writer import COMPARED_VALUES
-from thingstead.transports.http.v2.live_answers import LONGEST_KEEP_ALIVE_MS, SHORTEST_KEEP_ALIVE_MS
+from thingstead.transports.http.callbacks.mapping import MAX_DEPTH
 from thingstead.transports.http.v2.long_lists import LISTS_AT_ONCE
+from thingstead.transports.udp.server import UDPLimits
+from thingstead.transports.wire.keep_alive import LONGEST_KEEP_ALIVE_MS, SHORTEST_KEEP_ALIVE_MS
 
 _DAY_MS = 86_400_000
 
@@ -26,6 +30,8 @@ def fixed_limits() -> list[tuple[str, str, str]]:
 
 def _of_devices() -> list[tuple[str, str, str]]:
     json = JSONLimits()
+    udp = UDPLimits()
+    decoder = f"{MAX_DECODER_CHARACTERS:,} and {MAX_FIELDS}"
     keep_alive = f"{SHORTEST_KEEP_ALIVE_MS:,} to {LONGEST_KEEP_ALIVE_MS:,} ms"
     return [
         ("Values of one read", "100", "treated as 100"),
@@ -38,6 +44,11 @@ def _of_devices() -> list[tuple[str, str, str]]:
         ("Activation codes made at once", f"{MAX_CODES_AT_ONCE:,}", "refused"),
         ("keepAlive of a stream", keep_alive, "treated as the nearer bound"),
         ("Query parameters", "50", "400"),
+        ("Characters of a device id", f"{MAX_DEVICE_ID_CHARACTERS}", "400"),
+        ("Levels of objects that a callback stores", f"{MAX_DEPTH}", "left out"),
+        ("Characters and fields of a decoder", decoder, "refused"),
+        ("A datagram over UDP", f"{udp.datagram_bytes:,} bytes", "05"),
+        ("Datagrams in progress", f"{udp.in_progress:,}", "dropped"),
         ("Fields of a form, and their nesting", "10,000 and 8 levels", "400"),
         ("Path behind `$settings.`", "256 characters and 16 steps", "400"),
         ("Values of one time that a repeat is looked for among", f"{COMPARED_VALUES:,}", "stored"),

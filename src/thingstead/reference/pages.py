@@ -19,6 +19,7 @@ from thingstead.kernel.errors import ThingsteadError
 from thingstead.reference.fixed_limits import fixed_limits
 from thingstead.server import all_routes
 from thingstead.settings import ENVIRONMENT_PREFIX, LimitSettings, Settings
+from thingstead.transports.http.asyncapi import asyncapi_document
 from thingstead.transports.http.openapi import openapi_document
 from thingstead.transports.http.refusals import status_of
 
@@ -33,6 +34,7 @@ def all_pages() -> dict[str, str]:
         "limits.md": limits_page(),
         "cli.md": cli_page(),
         "openapi.json": openapi_page(),
+        "asyncapi.json": asyncapi_page(),
     }
 
 
@@ -157,3 +159,8 @@ def openapi_page() -> str:
                 return openapi_document(all_routes(settings, platform))
 
     return json.dumps(asyncio.run(document()), indent=1, ensure_ascii=False) + "\n"
+
+
+def asyncapi_page() -> str:
+    """Return the AsyncAPI document."""
+    return json.dumps(asyncapi_document(), indent=1, ensure_ascii=False) + "\n"

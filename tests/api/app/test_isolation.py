@@ -11,8 +11,9 @@ import pytest
 import pytest_asyncio
 
 from support.app_calls import grant, grants, login, write
-from support.isolation_table import OF_MAILS, OF_THINGS, OF_USERS, PEOPLE, PUBLIC
+from support.isolation_table import OF_MAILS, OF_PRODUCTS, OF_THINGS, OF_USERS, PEOPLE, PUBLIC
 from support.wire import ask, connect, request
+from thingstead.features.products.model import ProductChange
 from thingstead.features.users.model import SessionUse
 from thingstead.server import all_routes
 from thingstead.settings import Settings
@@ -25,6 +26,7 @@ TABLES = {
     Access.PUBLIC: PUBLIC,
     Access.THING_TOKEN: OF_THINGS,
     Access.MAIL_LINK: OF_MAILS,
+    Access.PRODUCT_HASH: OF_PRODUCTS,
     Access.SESSION: OF_USERS,
 }
 # What stands for a session and is none; each is tried on every call that needs one.
@@ -40,6 +42,7 @@ NO_SESSIONS = (
     "user's id",
 )
 NO_THINGS = ("session", "thing's id", "made-up token", "mail secret", "deleted thing", "session id")
+NO_HASHES = ("session", "thing token", "thing's id", "mail secret", "another product's hash")
 NO_MAILS = ("session", "thing token", "thing's id", "made-up token", "kind")
 _PLAIN = str.maketrans("", "", " /{}_")
 MADE_UP = {
@@ -48,6 +51,8 @@ MADE_UP = {
     "grant_id": "01KA" + "0" * 26,
     "session_id": "01KA" + "0" * 26,
     "primary_key": "attic",
+    "product_id": "99999",
+    "product_hash": "A" * 14,
 }
 
 
@@ -139,7 +144,18 @@ class WorldMaker:
             "owner_email": owner.email,
             "new_email": f"new-{owner.email}",
             "password": PASSWORD,
+            "product_id": str(self.server.product.id),
+            "product_hash": self.server.product.hash,
+            "device_id": f"device of {owner.id}",
         }
+        await self.add_device(world.names["device_id"])
+
+    async def add_device(self, device_id):
+        platform, product = self.server.platform, self.server.product
+        await self.server.new_code()
+        await platform.products.change(product.id, ProductChange(is_automatic=True))
+        address = (str(product.id), product.hash)
+        await platform.devices.thing_of(*address, device_id, address="192.0.2.1")
 
     async def secret_for(self, email):
         return urlsplit((await self.mailbox.letter_to(email)).link).path.rpartition("/")[2]
@@ -173,6 +189,7 @@ class WorldMaker:
             "deleted thing": deleted.token,
             "session id": world.names["session_id"],
             "thing token": world.names["thing_token"],
+            "another product's hash": (await platform.products.create("other")).hash,
         }
 
 
@@ -298,6 +315,27 @@ async def test_another_things_token_shows_nothing_of_the_first(shared_world, key
 
     assert b"of the owner" not in got.body
     assert b"tag-of-owner" not in got.body
+
+
+@pytest.mark.parametrize("key", OF_PRODUCTS, ids=str)
+async def test_a_products_own_hash_in_the_path(shared_world, key):
+    got = await call(shared_world, key, OF_PRODUCTS[key])
+
+    assert got.status == OF_PRODUCTS[key].statuses[0], got.body
+
+
+@pytest.mark.parametrize(("key", "wrong"), cells(OF_PRODUCTS, NO_HASHES))
+async def test_what_is_no_products_hash_in_the_path(shared_world, key, wrong):
+    row = OF_PRODUCTS[key]
+    names = {"product_hash": shared_world.wrong[wrong]}
+    owner = shared_world.people["owner"]
+
+    got = await call(shared_world, key, row, names=names)
+    with_session = await call(shared_world, key, row, names=names, token=owner.token)
+    absent = await call(shared_world, key, row, names=MADE_UP)
+
+    assert (got.status, got.message) == (404, "Invalid product or hash")
+    assert like(got) == like(with_session) == like(absent)
 
 
 @pytest.mark.parametrize("key", OF_MAILS, ids=str)

@@ -58,7 +58,13 @@ async def test_the_document_is_valid(server):
 
 
 async def test_every_operation_that_stores_may_find_the_disk_full(server, routes):
-    storing = [route for route in routes if route.method in {"POST", "PUT", "DELETE"}]
+    storing = [
+        route
+        for route in routes
+        # What Socket.IO is sent asks for values, and tickets are kept in memory only.
+        if route.method in {"POST", "PUT", "DELETE"}
+        and route.pattern not in {"/socket.io/", "/v2/me/tickets"}
+    ]
 
     assert storing
     assert [r.pattern for r in storing if r.handler and 507 not in r.statuses] == []
@@ -107,6 +113,8 @@ async def test_nothing_that_is_generated_makes_the_server_fail(server, ada, thin
         "key": "temperature",
         "collection": "rooms",
         "app_id": ada.app,
+        "product_id": str(server.product.id),
+        "product_hash": server.product.hash,
     }
     document = without_streams(await document_of(server))
     base = f"http://{server.address.host}:{server.address.port}"
