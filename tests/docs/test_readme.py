@@ -2,41 +2,31 @@
 
 import json
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 
+from support.in_process import free_port
+from support.process import PATIENCE_SECONDS, server_process
+
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 EXAMPLE = re.compile(
-    r"<!-- run -->\n```sh\n(?P<command>[^`]+?)\n```\n```json\n(?P<answer>[^`]+?)\n```"
+    r"<!-- run -->\n```sh\n(?P<command>[^`]+?)\n```\n(?:```json\n(?P<answer>[^`]+?)\n```)?"
 )
 TAKEN_FROM_ANSWERS = {"token": "SESSION_TOKEN", "thingId": "THING_ID"}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    folder = str(tmp_path_factory.mktemp("readme"))
-    program = [sys.executable, "-m", "thingstead"]
-    process = subprocess.Popen(
-        [*program, "serve", "--host", "127.0.0.1", "--port", "0", "--json", "--data", folder],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        known = json.loads(process.stdout.readline())
-        made = subprocess.run(
-            [*program, "app", "create", "My app", "--json", "--data", folder],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        yield known | {"app": json.loads(made.stdout)["id"]}
-    finally:
-        process.terminate()
-        process.communicate(timeout=15)
+    folder = tmp_path_factory.mktemp("readme") / "data"
+    roads = [f"--{road}-port={free_port()}" for road in ("mqtt", "coap")]
+    with server_process(folder, *roads) as running:
+        app = running.command("app", "create", "My app")
+        yield running.ready | {"app": app["id"]}
+        assert running.stop() == 0
 
 
 def masked(answer):
@@ -47,7 +37,7 @@ def masked(answer):
 
 @pytest.mark.needs_tool("curl")
 def test_examples_answer_as_printed(server):
-    examples = list(EXAMPLE.finditer(README))
+    examples = examples_of("curl")
     names = {
         "http://localhost:8000": server["url"],
         "THING_TOKEN": server["token"],
@@ -59,12 +49,7 @@ def test_examples_answer_as_printed(server):
         command = example["command"]
         for name, value in names.items():
             command = command.replace(name, value)
-        answer = subprocess.run(
-            ["sh", "-c", command.replace("curl ", f"{shutil.which('curl')} -sS --max-time 10 ", 1)],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        answer = printed_by(command.replace("curl", "curl -sS --max-time 10", 1))
         assert masked(answer) == masked(example["answer"])
         if "-H" not in command:
             names |= taken(answer, "token")
@@ -72,6 +57,52 @@ def test_examples_answer_as_printed(server):
             names |= taken(answer, "thingId")
 
     assert len(examples) == 7
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(name, marks=pytest.mark.needs_tool(name))
+        for name in ("mosquitto_pub", "coap-client-notls")
+    ],
+)
+def test_examples_of_other_roads_write_what_they_say(server, program):
+    [example] = examples_of(program)
+    mqtt = urlsplit(server["mqtt"])
+    command = (
+        example["command"]
+        .replace("THING_TOKEN", server["token"])
+        .replace("coap://localhost", server["coap"])
+        .replace("mosquitto_pub", f"mosquitto_pub -h {mqtt.hostname} -p {mqtt.port}")
+    )
+
+    answer = printed_by(command)
+
+    assert answer.strip() == (example["answer"] or "")
+    [written] = json.loads(re.search("'(.+)'", command)[1])["values"]
+    with urlopen(f"{server['url']}/v2/things/{server['token']}/resources/humidity") as read:
+        [newest] = json.load(read)
+    assert (newest["key"], newest["value"]) == (written["key"], written["value"])
+
+
+def test_every_example_is_run_by_one_of_the_tests():
+    programs = {example["command"].split()[0] for example in EXAMPLE.finditer(README)}
+
+    assert programs == {"curl", "mosquitto_pub", "coap-client-notls"}
+
+
+def examples_of(program):
+    return [one for one in EXAMPLE.finditer(README) if one["command"].startswith(f"{program} ")]
+
+
+def printed_by(command):
+    return subprocess.run(
+        ["sh", "-c", command],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
+    ).stdout
 
 
 def taken(answer, member):

@@ -12,26 +12,40 @@ import pytest
 
 from e2e.durability.checker import check_file, compare
 from e2e.durability.load import Ledger, Sent
+from e2e.durability.mqtt_rounds import kill_mqtt_and_check
 from e2e.durability.rounds import kill_and_check
 from support.process import PATIENCE_SECONDS, server_process
 from support.wire import connect
 
-ROUNDS = 5
 
-
-async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path):
+@pytest.mark.parametrize(("road", "rounds"), [("http", 5), ("coap", 3)])
+async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path, road, rounds):
     seed = int(os.environ.get("THINGSTEAD_TEST_SEED", "0")) or secrets.randbits(32)
     print(f"THINGSTEAD_TEST_SEED={seed}")  # noqa: T201
 
-    reports = await kill_and_check(tmp_path / "folder", rounds=ROUNDS, seed=seed)
+    reports = await kill_and_check(tmp_path / "folder", rounds=rounds, seed=seed, road=road)
 
-    assert [report.in_file.problems for report in reports] == [{}] * ROUNDS, seed
-    assert [report.through_api.problems for report in reports] == [{}] * ROUNDS, seed
+    assert [report.in_file.problems for report in reports] == [{}] * rounds, seed
+    assert [report.through_api.problems for report in reports] == [{}] * rounds, seed
     counts = [report.in_file.acknowledged for report in reports]
     assert counts == sorted(set(counts)), "a round wrote nothing"
     assert [report.through_api.stored for report in reports] == [
         report.in_file.stored for report in reports
     ]
+
+
+async def test_mqtt_neither_loses_nor_doubles_anything_when_the_server_is_killed(tmp_path):
+    rounds = 3
+    seed = int(os.environ.get("THINGSTEAD_TEST_SEED", "0")) or secrets.randbits(32)
+    print(f"THINGSTEAD_TEST_SEED={seed}")  # noqa: T201
+
+    reports = await kill_mqtt_and_check(tmp_path / "folder", rounds=rounds, seed=seed)
+
+    assert [report.in_file.problems for report in reports] == [{}] * rounds, seed
+    assert [report.through_api.problems for report in reports] == [{}] * rounds, seed
+    counts = [report.in_file.acknowledged for report in reports]
+    assert counts == sorted(set(counts)), "a round wrote nothing"
+    assert [report.in_file.stored for report in reports] == counts
 
 
 def sent(number, count=2, at=None):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from support.wire import Address, connect, request
+from support.wire import Address, compact, connect, request
 
 _KEYS = ("temperature", "humidity", "state")
 _MOST_VALUES = 7
@@ -34,12 +34,15 @@ class Sent:
     def texts(self) -> frozenset[str]:
         return frozenset(text for _, text, _ in self.values)
 
-    def raw(self) -> bytes:
+    def body(self) -> bytes:
         members = [
             {"key": key, "value": text} | ({"datetime": at} if at else {})
             for key, text, at in self.values
         ]
-        return request("POST", f"/v2/things/{self.token}", {"values": members})
+        return compact({"values": members})
+
+    def raw(self) -> bytes:
+        return request("POST", f"/v2/things/{self.token}", self.body())
 
 
 @dataclass
@@ -109,18 +112,17 @@ async def load_until(
     writers: int,
     name: str,
     chance: random.Random,
-    stop: "asyncio.Future[None]",
+    kind: type[Writer] = Writer,
 ) -> None:
-    """Write with so many connections until `stop` is done and every connection has broken."""
+    """Write with so many connections until every one of them has broken."""
     tasks = [
         asyncio.create_task(
-            Writer(
+            kind(
                 f"{name}.{number}", tokens[number % len(tokens)], ledger, chance
             ).write_until_it_breaks(address)
         )
         for number in range(writers)
     ]
-    await stop
     await asyncio.gather(*tasks)
 
 

@@ -2,19 +2,26 @@
 
 import asyncio
 import random
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from e2e.durability.checker import Findings, check_file, compare, read_back
-from e2e.durability.load import Ledger, load_until, send_again
+from e2e.durability.coap_load import CoAPWriter
+from e2e.durability.load import Ledger, Writer, load_until, send_again
+from support.in_process import free_port
 from support.process import ServerProcess, server_process
+from support.wire import Address
 
 # The writers of one thing go faster than a device may.
-_LIMITS = {
+LIMITS = {
     "THINGSTEAD_LIMITS_WRITES_PER_SECOND": "1000000",
     "THINGSTEAD_LIMITS_WRITE_BURST": "1000000",
 }
 _THINGS = 4
+WRITERS: dict[str, type[Writer]] = {"http": Writer, "coap": CoAPWriter}
+"""Who writes, by the road that they take to the server."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +33,27 @@ class Report:
 
 
 async def kill_and_check(
-    folder: Path, *, rounds: int, seed: int, writers: int = 16
+    folder: Path, *, rounds: int, seed: int, writers: int = 16, road: str = "http"
 ) -> list[Report]:
     """Run the rounds; everything written in all of them is checked after each."""
     chance = random.Random(seed)
     ledger = Ledger()
-    tokens = _make_things(folder)
+    tokens = make_things(folder)
     reports = []
     for number in range(rounds):
-        with server_process(folder, env=_LIMITS) as server:
-            await _load_and_kill(server, tokens, ledger, f"r{number}", chance, writers)
-        with server_process(folder, env=_LIMITS) as server:
+        flags = () if road == "http" else (f"--{road}-port", str(free_port()))
+        with server_process(folder, *flags, env=LIMITS) as server:
+            load = load_until(
+                _address(server, road),
+                tokens,
+                ledger,
+                writers=writers,
+                name=f"r{number}",
+                chance=chance,
+                kind=WRITERS[road],
+            )
+            await _load_and_kill(server, load, chance)
+        with server_process(folder, env=LIMITS) as server:
             await send_again(server.address, ledger)
             rows = await read_back(server.address, tokens)
             server.stop()
@@ -45,7 +62,8 @@ async def kill_and_check(
     return reports
 
 
-def _make_things(folder: Path) -> list[str]:
+def make_things(folder: Path) -> list[str]:
+    """Return the tokens of some things in the folder, which is made."""
     with server_process(folder) as server:
         [product] = server.command("product", "list")  # type: ignore[misc]
         made = [
@@ -56,24 +74,21 @@ def _make_things(folder: Path) -> list[str]:
         return [server.token, *made]
 
 
+def _address(server: ServerProcess, road: str) -> Address:
+    if road == "http":
+        return server.address
+    parts = urlsplit(server.ready[road])
+    assert parts.port is not None
+    return Address(server.address.host, parts.port)
+
+
 async def _load_and_kill(
-    server: ServerProcess,
-    tokens: list[str],
-    ledger: Ledger,
-    name: str,
-    chance: random.Random,
-    writers: int,
+    server: ServerProcess, load: Coroutine[None, None, None], chance: random.Random
 ) -> None:
-    killed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    loading = asyncio.create_task(
-        load_until(
-            server.address, tokens, ledger, writers=writers, name=name, chance=chance, stop=killed
-        )
-    )
+    loading = asyncio.create_task(load)
     # The moment of the kill is the round's input, not something that it waits for.
     await asyncio.sleep(chance.uniform(0.2, 1.5))
     server.kill()
-    killed.set_result(None)
     async with asyncio.timeout(60):
         await loading
 

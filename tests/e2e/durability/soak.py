@@ -1,6 +1,6 @@
 """`python -m e2e.durability.soak`: kill rounds in any number, one line a round.
 
-What `test_kill.py` does in five rounds, for as long as one likes; `scripts/soak` starts it.
+What `test_kill.py` does in a few rounds, for as long as one likes; `scripts/soak` starts it.
 Exit code 0 when nothing was lost, invented, doubled or halved, 1 otherwise.
 """
 
@@ -13,7 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from e2e.durability.rounds import kill_and_check
+from e2e.durability.mqtt_rounds import kill_mqtt_and_check
+from e2e.durability.rounds import WRITERS, kill_and_check
 
 
 def main() -> int:
@@ -22,6 +23,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20, help="how often (default 20)")
     parser.add_argument("--writers", type=int, default=16, help="connections (default 16)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
+    parser.add_argument(
+        "--road", choices=[*WRITERS, "mqtt"], default="http", help="who writes (default http)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
     arguments = parser.parse_args()
     seed = arguments.seed or secrets.randbits(32)
@@ -30,14 +34,13 @@ def main() -> int:
     bad = 0
     last = None
     with tempfile.TemporaryDirectory() as folder:
-        reports = asyncio.run(
-            kill_and_check(
-                Path(folder) / "data",
-                rounds=arguments.rounds,
-                seed=seed,
-                writers=arguments.writers,
-            )
+        common = {"rounds": arguments.rounds, "seed": seed, "writers": arguments.writers}
+        run = (
+            kill_mqtt_and_check(Path(folder) / "data", **common)
+            if arguments.road == "mqtt"
+            else kill_and_check(Path(folder) / "data", **common, road=arguments.road)
         )
+        reports = asyncio.run(run)
     for number, report in enumerate(reports, start=1):
         problems = report.in_file.problems | report.through_api.problems
         bad += bool(problems)
