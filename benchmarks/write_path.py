@@ -63,7 +63,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
         targets = _start(stack, folder, fleets, options)
         written = {name: processes.written_bytes(targets[name].server.pid) for name in fleets}
         for number in range(options.rounds):
-            for name in _turned(list(targets), number):
+            for name in report.turned(list(targets), number):
                 target = targets[name]
                 warmed = load.warm_up(target.server, target.load, 1)
                 measured = load.measure(target.server, target.load, options.seconds)
@@ -157,12 +157,6 @@ def _start(
         **{name: target(server, None) for name, server in static.items()},
         **{name: target(server, fleets[name]) for name, server in ours.items()},
     }
-
-
-def _turned(names: list[str], number: int) -> list[str]:
-    """Let another server begin in each round, so that none always follows the same one."""
-    at = number % len(names)
-    return names[at:] + names[:at]
 
 
 def _count_flushes(target: Target) -> dict[str, int] | None:

@@ -28,7 +28,7 @@ def prepare(*tools: str) -> None:
     if missing:
         sys.exit(
             f"benchmarks need {' and '.join(missing)}, which this machine lacks"
-            " (on Debian: apt install wrk nginx-light util-linux)"
+            " (on Debian: apt install wrk nginx-light mosquitto util-linux)"
         )
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -55,7 +55,7 @@ def facts(folder: Path) -> dict[str, object]:
         "open_files": soft,
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "tools": {"nginx": _version("nginx", "-v"), "wrk": _version("wrk", "-v")},
+        "tools": {"nginx": version("nginx", "-v"), "wrk": version("wrk", "-v")},
         "commit": commit(),
         "source_digest": source_digest(),
         "load_average_before": round(os.getloadavg()[0], 2),
@@ -131,19 +131,20 @@ def busy_s() -> float:
     return (user + nice + system) / _TICKS_PER_S
 
 
-def _cpu_model() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def _version(tool: str, flag: str) -> str:
+def version(tool: str, flag: str) -> str:
+    """Return what a program says of its version when asked by that flag."""
     if shutil.which(tool) is None:
         return "missing"
     said = subprocess.run([tool, flag], capture_output=True, text=True, check=False)
     words = re.split(r"[\s/]", said.stderr + said.stdout)
     return next((word for word in words if re.match(r"\d+\.\d", word)), "unknown")
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
 
 
 def usable_cores() -> set[int]:

@@ -89,6 +89,40 @@ def first_line(process: subprocess.Popen[bytes], *, timeout_s: float, log: Path)
     return line
 
 
+class Lines:
+    """The lines that a process prints, one by one, each awaited for a bounded time.
+
+    Reads without a buffer of the standard library's, in which a second line would hide from
+    `select`.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], *, log: Path) -> None:
+        if process.stdout is None:
+            raise RuntimeError("the process was started without a pipe")
+        self._process = process
+        self._output = process.stdout.fileno()
+        self._log = log
+        self._rest = b""
+
+    def next(self, *, timeout_s: float) -> bytes:
+        """Return the next line.
+
+        Raises:
+            RuntimeError: it ended or stayed silent; the text holds the end of its log.
+        """
+        until = time.monotonic() + timeout_s
+        while b"\n" not in self._rest:
+            left = max(0.0, until - time.monotonic())
+            ready, _, _ = select.select([self._output], [], [], left)
+            piece = os.read(self._output, 65_536) if ready else b""
+            if not piece:
+                said = self._rest.decode(errors="replace") + self._log.read_text()[-2_000:]
+                raise RuntimeError(f"{self._process.args!r} said no more:\n{said}")
+            self._rest += piece
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+
 def free_port() -> int:
     """Return a TCP port of 127.0.0.1 that nobody uses."""
     with socket.socket() as probe:

@@ -33,6 +33,12 @@ def per_s(one: Round) -> float:
     return one.per_s
 
 
+def turned(names: Sequence[str], number: int) -> list[str]:
+    """Let another one begin in each round, so that none always follows the same one."""
+    at = number % len(names)
+    return [*names[at:], *names[:at]]
+
+
 def verdict(*, holds: bool) -> str:
     """Return how a target is reported."""
     return "met" if holds else "MISSED"
@@ -44,11 +50,14 @@ def is_disturbed(rounds: Sequence[Round]) -> bool:
 
 
 def rate_rows(
-    rounds_of: Mapping[str, Sequence[Round]], references: Sequence[str]
+    rounds_of: Mapping[str, Sequence[Round]], references: Sequence[str], *, unit: str = "request"
 ) -> tuple[list[str], list[list[str]]]:
-    """Return heading and rows of a table of rates; one column of shares for each reference."""
-    heading = ["server", "requests/s", *(f"share of {name}" for name in references)]
-    heading += ["p50 ms", "p99 ms", "longest ms", "CPU µs/request", "raw, thousand/s"]
+    """Return heading and rows of a table of rates; one column of shares for each reference.
+
+    `unit`: what a round counts.
+    """
+    heading = ["server", f"{unit}s/s", *(f"share of {name}" for name in references)]
+    heading += ["p50 ms", "p99 ms", "longest ms", f"CPU µs/{unit}", "raw, thousand/s"]
     rows: list[list[str]] = []
     for name, rounds in rounds_of.items():
         rate = middle(rounds, per_s)
@@ -101,14 +110,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_load_options(
-    parser: argparse.ArgumentParser, *, seconds: int, rounds: int, things: int = 1_000
+    parser: argparse.ArgumentParser,
+    *,
+    seconds: int,
+    rounds: int,
+    things: int = 1_000,
+    connections: int = 64,
 ) -> None:
     """Add what a benchmark under load takes, with its own defaults."""
     add_options(parser)
     parser.add_argument("--seconds", type=int, default=seconds, help="of one round")
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--things", type=int, default=things)
-    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--connections", type=int, default=connections)
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--client-core", type=int, default=1)
 

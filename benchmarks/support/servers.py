@@ -1,12 +1,13 @@
-"""The servers that are measured, each pinned to the same core: ours, nginx, bare uvicorn.
+"""The servers that are measured, pinned to the same core: ours, nginx, bare uvicorn, Mosquitto.
 
-All answer on 127.0.0.1 over keep-alive. nginx gives its answer from memory with a head of the
-same size as ours, so that both send the same number of bytes.
+All answer on 127.0.0.1 over connections that stay. nginx gives its answer from memory with a
+head of the same size as ours, so that both send the same number of bytes.
 """
 
 import contextlib
 import http.client
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,11 +18,15 @@ from support.machine import REPOSITORY
 
 _PIECE_BYTES = 3_000  # nginx takes no longer word in its configuration than one buffer
 _START_S = 60.0
+# Debian puts it where the PATH of plain users does not look.
+MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 # The limits that the benchmarks raise; README.md names them.
 RAISED_LIMITS = {
     "THINGSTEAD_LIMITS_WRITES_PER_SECOND": "100000",
     "THINGSTEAD_LIMITS_WRITE_BURST": "100000",
 }
+# Their usual ports may be taken, and HTTP alone is measured unless a benchmark says otherwise.
+_ROADS_OFF = {"THINGSTEAD_MQTT_PORT": "0", "THINGSTEAD_COAP_PORT": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +62,17 @@ def thingstead(
     environment: Mapping[str, str] | None = None,
     flags: tuple[str, ...] = (),
 ) -> Iterator[Running]:
-    """Serve a data folder with the rate limits raised; drained and stopped at the end."""
+    """Serve a data folder with the rate limits raised; drained and stopped at the end.
+
+    MQTT and CoAP are off unless the environment or a flag turns them on.
+    """
     log = data.parent / f"{data.name}.log"
     command = [
         sys.executable,
         *("-m", "thingstead", "serve", "--data", str(data)),
         *("--host", "127.0.0.1", "--port", "0", "--json", *flags),
     ]
-    settings = {**RAISED_LIMITS, **(environment or {})}
+    settings = {**_ROADS_OFF, **RAISED_LIMITS, **(environment or {})}
     with processes.running(command, core=core, log=log, environment=settings) as process:
         ready = json.loads(processes.first_line(process, timeout_s=_START_S, log=log))
         yield Running(name, int(ready["url"].rpartition(":")[2]), process.pid, log)
@@ -109,6 +117,27 @@ def bare_asgi(
         str(REPOSITORY / "benchmarks" / "bare_asgi.py"),
         *("--port", str(port), "--status", str(answer.status), "--body", str(body)),
     ]
+    with processes.running(command, core=core, log=log) as process:
+        processes.wait_for_port(port, process, log=log)
+        yield Running(name, port, process.pid, log)
+
+
+@contextlib.contextmanager
+def mosquitto(folder: Path, *, core: int, name: str = "Mosquitto") -> Iterator[Running]:
+    """Serve MQTT by Mosquitto, which keeps nothing and logs nothing."""
+    folder.mkdir()
+    port = processes.free_port()
+    log = folder / "error.log"
+    log.touch()
+    configuration = folder / "mosquitto.conf"
+    # Without a user to become, it becomes one who may not read the folder.
+    user = "user root\n" if Path("/proc/self").stat().st_uid == 0 else ""
+    configuration.write_text(
+        f"{user}listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+        "log_dest none\nset_tcp_nodelay true\n"
+        "max_inflight_messages 1000\nmax_queued_messages 100000\n"
+    )
+    command = [MOSQUITTO, "-c", str(configuration)]
     with processes.running(command, core=core, log=log) as process:
         processes.wait_for_port(port, process, log=log)
         yield Running(name, port, process.pid, log)
