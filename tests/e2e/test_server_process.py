@@ -305,7 +305,7 @@ def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path):
         ((), {"THINGSTEAD_PORTT": "1"}, "portt"),
         ((), {"THINGSTEAD_LIMITS_STREAMS": "0"}, "limits.streams"),
         ((), {"THINGSTEAD_LIMITS_NOTHING": "1"}, "limits.nothing"),
-        (("--mqtt-port", "1883"), {}, "--mqtt-port"),
+        (("--mqtt-port", "65536"), {}, "--mqtt-port"),
     ],
 )
 def test_a_wrong_setting_is_named_and_ends_with_2(folder, flags, env, named):
