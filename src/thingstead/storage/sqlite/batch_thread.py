@@ -20,6 +20,9 @@ _log = logging.getLogger(__name__)
 Job = TypeVar("Job")
 
 _CROWD = 4
+# So many share a flush well enough; waiting for all that are under way would have the event
+# loop and this thread wait for each other in turns (benchmarks/README.md, MQTT).
+_ENOUGH = 512
 _NAP_S = 0.000_05
 _LONGEST_PATIENCE_S = 0.01
 
@@ -74,8 +77,8 @@ class BatchThread(Generic[Job]):
             self._has_jobs.wait()
             self._has_jobs.clear()
             while jobs:
-                if done >= _CROWD and patience_s > 0:
-                    self._gather(done + len(jobs), patience_s)
+                if done >= _CROWD and patience_s > 0 and len(jobs) < _ENOUGH:
+                    self._gather(min(done + len(jobs), _ENOUGH), patience_s)
                 batch: list[Job] = []
                 while jobs and len(batch) < self._max_batch:
                     batch.append(jobs.popleft())
