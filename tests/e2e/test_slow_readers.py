@@ -71,8 +71,10 @@ async def test_one_byte_a_second_ends_with_a_reason_and_disturbs_nobody(tmp_path
 async def test_documents_of_writes_that_are_stored_together_leave_in_writes_of_their_own(tmp_path):
     traced = tmp_path / "strace"
     around = ("strace", "-f", "-s", "4096", "-e", "trace=write,writev,sendto,sendmsg")
+    # Traced, the server may take longer than a small queue lasts.
+    roomy = LIMITS | {"THINGSTEAD_LIMITS_STREAM_QUEUE_EVENTS": "1000"}
     with server_process(
-        tmp_path / "folder", env=LIMITS, around=(*around, "-o", str(traced))
+        tmp_path / "folder", env=roomy, around=(*around, "-o", str(traced))
     ) as server:
         thing = f"/v2/things/{server.token}"
         async with subscribed(server.address, server.token) as stream:
