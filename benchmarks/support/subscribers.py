@@ -9,6 +9,7 @@ and `hold_subscribers.py`.
 import asyncio
 import base64
 import struct
+from abc import ABC, abstractmethod
 from typing import ClassVar, Protocol, cast
 
 from support.mqtt_load import connect_packet, remaining_length
@@ -29,7 +30,7 @@ class Witness(Protocol):
         """Take a piece as it came from the socket."""
 
 
-class Subscriber(asyncio.Protocol):
+class Subscriber(asyncio.Protocol, ABC):
     """One connection; `documents` counts what came after the confirmation."""
 
     name: ClassVar[str]
@@ -73,17 +74,17 @@ class Subscriber(asyncio.Protocol):
         if not self.lost.done():
             self.lost.set_result(None)
 
+    @abstractmethod
     def request(self) -> bytes:
         """Return what is sent first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_confirmed(self, data: bytes) -> bool:
         """Return whether the stream is open; nothing has been written to the thing before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def count(self, data: bytes) -> None:
         """Count the documents that end in this piece."""
-        raise NotImplementedError
 
 
 class V2Subscriber(Subscriber):

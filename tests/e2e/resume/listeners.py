@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -51,7 +52,7 @@ class Record:
             self.start = int(cursor[1:], 16)
 
 
-class Listener:
+class Listener(ABC):
     """Listens again and again; what a kind of listener does stands below."""
 
     def __init__(self, play: Play, name: str) -> None:
@@ -77,8 +78,9 @@ class Listener:
                 await self.listen()
             await asyncio.sleep(chance.choice((0, chance.uniform(0, 0.1), chance.uniform(0, 1))))
 
+    @abstractmethod
     async def listen(self) -> None:
-        raise NotImplementedError
+        """One connection, until it breaks or has lasted long enough."""
 
     def patience_s(self) -> float:
         """How long this connection is to last."""

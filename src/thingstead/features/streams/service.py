@@ -6,6 +6,7 @@ before it goes out (`accepts`), because an event may have waited while the right
 events are written, and to whom, is the transport's business.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Protocol
 
@@ -122,8 +123,40 @@ class _Held:
         self._live.close(self.subscription)
 
 
-class _ThingStream(_Held):
+class _OfValues(_Held, ABC):
+    """A stream of values: of all keys, or of one."""
+
     kind = CursorKind.VALUES
+
+    def __init__(
+        self, live: Live, subscription: Subscription, replay: ValueReplay, key: str | None
+    ) -> None:
+        super().__init__(live, subscription)
+        self._replay = replay
+        self._key = key
+
+    @abstractmethod
+    def sources(self) -> tuple[Source, ...]:
+        """Return the things, with the epochs that may be seen of each now."""
+
+    @abstractmethod
+    async def recheck(self) -> None:
+        """Look at the right once more (`Stream.recheck`)."""
+
+    async def head(self) -> int:
+        return await self._replay.head()
+
+    def missed(self, after: int) -> AsyncGenerator[Missed, None]:
+        async def look(sequence: int) -> Missed:
+            # Know what may be heard before looking for what was missed of it.
+            if self.subscription.takes_recheck():
+                await self.recheck()
+            return await self._replay.missed(self.sources(), key=self._key, after=sequence)
+
+        return replayed(self.subscription, look, after)
+
+
+class _ThingStream(_OfValues):
     revoked: type[ThingsteadError] = ThingNotFoundError
 
     def __init__(
@@ -135,12 +168,10 @@ class _ThingStream(_Held):
         thing: Thing,
         key: str | None,
     ) -> None:
-        super().__init__(live, live.open(thing.id))
+        super().__init__(live, live.open(thing.id), replay, key)
         self._things = things
-        self._replay = replay
         self._token = token
         self._thing = thing
-        self._key = key
         self._epochs = frozenset(thing.epochs)
         self.subscription.accepts = self._may_concern
 
@@ -179,20 +210,11 @@ class _ThingStream(_Held):
         if end is not None:
             self.subscription.end(end)
 
-    async def head(self) -> int:
-        return await self._replay.head()
-
-    def missed(self, after: int) -> AsyncGenerator[Missed, None]:
-        async def look(sequence: int) -> Missed:
-            await _check_if_due(self)
-            source = Source(self._thing.id, self._thing.epochs)
-            return await self._replay.missed((source,), key=self._key, after=sequence)
-
-        return replayed(self.subscription, look, after)
+    def sources(self) -> tuple[Source, ...]:
+        return (Source(self._thing.id, self._thing.epochs),)
 
 
-class _ResourceStream(_Held):
-    kind = CursorKind.VALUES
+class _ResourceStream(_OfValues):
     revoked: type[ThingsteadError] = InvalidSessionError
 
     def __init__(
@@ -204,9 +226,8 @@ class _ResourceStream(_Held):
         again: Again,
         resource: str,
     ) -> None:
-        super().__init__(live, live.open_user(caller.user.id))
+        super().__init__(live, live.open_user(caller.user.id), replay, resource)
         self._resources = resources
-        self._replay = replay
         self._again = again
         self._resource = resource
         self._sources: tuple[Source, ...] = ()
@@ -224,15 +245,8 @@ class _ResourceStream(_Held):
     async def recheck(self) -> None:
         await _recheck(self.subscription, self._again, self.aim)
 
-    async def head(self) -> int:
-        return await self._replay.head()
-
-    def missed(self, after: int) -> AsyncGenerator[Missed, None]:
-        async def look(sequence: int) -> Missed:
-            await _check_if_due(self)
-            return await self._replay.missed(self._sources, key=self._resource, after=sequence)
-
-        return replayed(self.subscription, look, after)
+    def sources(self) -> tuple[Source, ...]:
+        return self._sources
 
 
 class _CollectionStream(_Held):
@@ -273,12 +287,6 @@ class _CollectionStream(_Held):
             return await self._collections.missed(self._user_id, self._collection, after=sequence)
 
         return replayed(self.subscription, look, after)
-
-
-async def _check_if_due(stream: Stream) -> None:
-    """Know what may be heard before looking for what was missed of it."""
-    if stream.subscription.takes_recheck():
-        await stream.recheck()
 
 
 async def _recheck(

@@ -5,6 +5,7 @@ much as the client's window has room for, and writes it in one piece. An event i
 for all clients with the same topic.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -57,7 +58,7 @@ class Options:
         )
 
 
-class Feed:
+class Feed(ABC):
     """One filter's way out; what is sent is the business of its kinds below."""
 
     __slots__ = ("_client", "_holds", "_properties", "_rest", "filter", "options", "target")
@@ -81,9 +82,9 @@ class Feed:
         )
 
     @property
+    @abstractmethod
     def subscription(self) -> Subscription:
         """Its place in the hub."""
-        raise NotImplementedError
 
     def open(self) -> None:
         """Begin to send."""
@@ -137,9 +138,9 @@ class Feed:
         if not rest:
             self.subscription.poke()
 
+    @abstractmethod
     def add(self, event: Event, pieces: list[bytes]) -> None:
         """Append the packets of an event."""
-        raise NotImplementedError
 
     async def _recheck(self) -> None:
         try:
@@ -149,13 +150,13 @@ class Feed:
             self._holds -= 1
         self.subscription.poke()
 
+    @abstractmethod
     async def recheck(self) -> None:
         """Look at the right once more."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Let go."""
-        raise NotImplementedError
 
     def kept(self) -> KeptSubscription:
         """Return what a kept session keeps of it."""

@@ -3,6 +3,8 @@
 The array of a thing's values is the same on every road out (`thethings-v2.md` 5.1).
 """
 
+from abc import ABC, abstractmethod
+
 from thingstead.features.live.model import LiveEvent
 from thingstead.transports.wire.values_out import (
     encode_entries,
@@ -11,12 +13,14 @@ from thingstead.transports.wire.values_out import (
 )
 
 
-class Outgoing:
+class Outgoing(ABC):
     """Makes the messages of an event for one filter: topic, a name for it, payload."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def messages(self, event: LiveEvent) -> list[tuple[bytes, str, bytes]]:
         """Return the messages, in order."""
-        raise NotImplementedError
 
 
 class WholeWrites(Outgoing):

@@ -114,9 +114,9 @@ class DocumentForm:
         """Return the document."""
         return document
 
-    def gap(self, sequence: int) -> bytes:
-        """Fail: no stream of this form begins in the past."""
-        raise NotImplementedError
+    def gap(self, sequence: int) -> bytes:  # noqa: ARG002  # There is none to tell of.
+        """Fail: a stream of this form takes no cursor, so it cannot begin behind a gap."""
+        raise AssertionError("a stream of documents was opened with a cursor")
 
     def goodbye(self, error: ThingsteadError, reason: End) -> bytes:  # noqa: ARG002  # Is in it.
         """Return the document of a refusal."""
