@@ -8,7 +8,8 @@ from pathlib import Path
 
 from thingstead.bootstrap import open_platform
 from thingstead.kernel.ids import UserId
-from thingstead.settings import LimitSettings, Settings
+from thingstead.limit_settings import LimitSettings
+from thingstead.settings import Settings
 
 _MANY = 2**31
 # More at once would only be refused: a quarter of what may wait for the hasher, or for the store.

@@ -10,7 +10,8 @@ from thingstead.features.users.limits import GuessLimits, UserLimits
 from thingstead.features.values.checks import WriteLimits
 from thingstead.kernel.budget import Rate
 from thingstead.kernel.known_tokens import TokenLimits
-from thingstead.settings import LimitSettings, Settings
+from thingstead.limit_settings import LimitSettings
+from thingstead.settings import Settings
 from thingstead.storage.sqlite.object_store import ObjectStoreLimits
 from thingstead.storage.sqlite.value_store import ValueStoreLimits
 from thingstead.transports.udp.server import UDPLimits

@@ -11,11 +11,13 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Literal, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
+
+from thingstead.limit_settings import LimitSettings, described
 
 ENVIRONMENT_PREFIX = "THINGSTEAD_"
 FILE_NAME = "thingstead.toml"
@@ -30,213 +32,51 @@ _KUBERNETES_PORT_SCHEMES = ("tcp://", "udp://", "sctp://")
 # The first may not be less than the second: what may be written must be able to wait.
 _NOT_BELOW = (("waiting_values", "values_per_write"),)
 
-_Count = Annotated[int, Meta(ge=1, le=2**31)]
-_Seconds = Annotated[int, Meta(ge=1, le=86_400)]
-
-
-def _described(description: str, default: object, refusal: str = "") -> Any:  # noqa: ANN401  # As dataclasses.field.
-    """Return a field with what the docs say of it; `refusal` is the answer beyond a limit."""
-    return field(default=default, metadata={"description": description, "refusal": refusal})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitSettings:
-    """Bounds; each refusal names the one that it met."""
-
-    write_bytes: _Count = _described("Body of a write, in bytes.", 1024 * 1024, "413")
-    object_bytes: _Count = _described(
-        "One object of a collection, in bytes of JSON; the body of an activation, or a callback.",
-        64 * 1024,
-        "413",
-    )
-    document_bytes: _Count = _described(
-        "A thing's description and its settings, each in bytes of JSON, and the body of a tag or"
-        " of a call of the app API that stores no object.",
-        16 * 1024,
-        "413 for a description, 400 for settings",
-    )
-    answer_bytes: _Count = _described(
-        "Largest answer of all_resources, in bytes.", 4 * 1024 * 1024, "413"
-    )
-    values_per_write: _Count = _described("Values in one write.", 1_000, "400")
-    value_bytes: _Count = _described("One value, in bytes of JSON.", 8 * 1024, "400")
-    keys_per_thing: _Count = _described("Different resource keys of a thing.", 1_000, "400")
-    tags_per_thing: _Count = _described("Tags of a thing.", 50, "400")
-    past_days: _Count = _described("How many days old a written value may be.", 3_653, "400")
-    future_hours: _Count = _described("How many hours ahead a written value may be.", 24, "400")
-    writes_per_second: _Count = _described("Write requests of one thing in a second.", 100, "429")
-    write_burst: _Count = _described(
-        "Write requests of one thing at once after a pause.", 1_000, "429"
-    )
-    bad_tokens_per_minute: _Count = _described(
-        "Unknown thing tokens from one address in a minute, and as many wrong product hashes and"
-        " wrong datagrams; right ones cost nothing.",
-        20,
-        "429",
-    )
-    bad_codes_per_minute: _Count = _described(
-        "Wrong activation codes from one address in a minute; right ones cost nothing.", 10, "429"
-    )
-    streams_per_thing: _Count = _described("Live streams of one thing.", 100, "429")
-    streams: _Count = _described("Live streams of the whole server.", 20_000, "503")
-    stream_queue_events: _Count = _described(
-        "Events that may wait for one slow stream.", 256, "the stream ends with a reason"
-    )
-    stream_queue_bytes: _Count = _described(
-        "Bytes that may wait for one slow stream.", 256 * 1024, "the stream ends with a reason"
-    )
-    things_per_user: _Count = _described("Things of one user.", 10_000, "403")
-    sessions_per_user: _Count = _described(
-        "Sessions of one user.", 50, "the one that was not used for longest ends"
-    )
-    calls_per_second: _Count = _described("Calls of one app user in a second.", 50, "429")
-    call_burst: _Count = _described("Calls of one app user at once after a pause.", 500, "429")
-    streams_per_user: _Count = _described("Live streams of one app user.", 50, "429")
-    bad_sessions_per_minute: _Count = _described(
-        "Unknown session tokens from one address in a minute, and as many links of mails that do"
-        " not work; what is known costs nothing.",
-        20,
-        "429",
-    )
-    registrations_per_hour: _Count = _described(
-        "Registrations from one address in an hour.", 300, "429"
-    )
-    bad_logins_per_minute: _Count = _described(
-        "Failed log-ins to one account from one address in a minute.", 5, "429"
-    )
-    bad_logins_per_address: _Count = _described(
-        "Failed log-ins from one address in a minute.", 100, "429"
-    )
-    bad_logins_per_account: _Count = _described(
-        "Failed log-ins to one account in an hour from anywhere.",
-        100,
-        "further ones from addresses that never logged in to it wait up to 5 s",
-    )
-    waiting_passwords: _Count = _described("Passwords that may wait to be hashed.", 32, "503")
-    settings_bytes: _Count = _described("Settings of one user, in bytes of JSON.", 16 * 1024, "413")
-    settings_members: _Count = _described("Members of one user's settings.", 100, "413")
-    link_tries_per_hour: _Count = _described(
-        "Failed attempts of one user to link a thing in an hour.", 10, "429"
-    )
-    unlinks_per_thing: _Count = _described(
-        "Times that one thing is unlinked in an hour.", 20, "429"
-    )
-    link_ids_per_user: _Count = _described("Link ids of one user that wait.", 10, "429")
-    grants_per_user: _Count = _described("Grants that one user has given.", 1_000, "403")
-    grant_entries: _Count = _described("Resources of things in one grant.", 1_000, "400")
-    grant_entries_per_user: _Count = _described(
-        "Resources of things in all grants that one user has given.", 10_000, "403"
-    )
-    grants_per_hour: _Count = _described("Grants that one user gives in an hour.", 10, "429")
-    grants_per_address: _Count = _described(
-        "Grants that one user gives to one address in a day.", 3, "429"
-    )
-    role_entries: _Count = _described(
-        "Resources of things in the roles of a log-in's answer.",
-        10_000,
-        "the rest is left out; /v2/me/resources has all",
-    )
-    collections_per_user: _Count = _described("Collections of one user.", 100, "403")
-    objects_per_collection: _Count = _described("Objects of one collection.", 10_000, "403")
-    collection_bytes: _Count = _described(
-        "One collection, in bytes of JSON.", 16 * 1024 * 1024, "403"
-    )
-    waiting_objects: _Count = _described(
-        "Changes of objects that may wait to be stored.", 10_000, "503"
-    )
-    waiting_values: _Count = _described(
-        "Values that may wait to be stored before writes are answered with 503.", 10_000, "503"
-    )
-    mqtt_packet_bytes: _Count = _described(
-        "One MQTT packet, in bytes.", 64 * 1024, "the connection is closed (MQTT 5: 0x95)"
-    )
-    mqtt_filters: _Count = _described(
-        "Subscriptions of one MQTT connection.", 50, "the filter is refused (MQTT 5: 0x97)"
-    )
-    mqtt_session_hours: _Count = _described(
-        "How long an MQTT session is kept without a connection.", 24, "the session ends"
-    )
-    mqtt_offline_messages: _Count = _described(
-        "Relayed messages that are kept for an MQTT session without a connection.",
-        1_000,
-        "the oldest are dropped",
-    )
-    mqtt_connect_seconds: _Seconds = _described(
-        "Time for an MQTT client's CONNECT to arrive.", 5, "the connection is closed"
-    )
-    replay_values: _Count = _described(
-        "How many of the newest values of all things a live stream can be given again.",
-        1_000_000,
-        "a stream that asks for older ones is told of the gap",
-    )
-    kept_bytes: Annotated[int, Meta(ge=0, le=2**40)] = _described(
-        "Memory for repeated reads of the newest values, about, in bytes; 0 keeps nothing.",
-        32 * 1024 * 1024,
-        "the oldest are dropped",
-    )
-    target_bytes: _Count = _described("Request target (path and query), in bytes.", 4_096, "414")
-    head_bytes: _Count = _described("Request head, in bytes.", 16_384, "431")
-    headers: _Count = _described("Header fields of a request.", 64, "431")
-    head_seconds: _Seconds = _described("Time for a request's head to arrive.", 10, "408")
-    body_seconds: _Seconds = _described(
-        "Time for a request's body to arrive; large bodies get 1 s for each 500 bytes.", 30, "408"
-    )
-    idle_seconds: _Seconds = _described(
-        "Time that an idle connection is kept.", 15, "the connection is closed"
-    )
-    connections: _Count = _described("Open connections.", 20_000, "503")
-    connections_per_address: _Count = _described("Open connections of one address.", 10_000, "503")
-    drain_seconds: _Seconds = _described(
-        "Time for requests in progress at a stop.", 8, "connections are closed"
-    )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How this installation runs."""
 
-    data: str = _described("Folder that holds everything.", "./thingstead-data")
-    host: str = _described("Address to listen on.", "0.0.0.0")  # noqa: S104  # By design.
-    port: Annotated[int, Meta(ge=0, le=65_535)] = _described("HTTP port; 0 takes a free one.", 8000)
-    mqtt_port: Annotated[int, Meta(ge=0, le=65_535)] = _described("MQTT port; 0 is off.", 1883)
-    mqtts_port: Annotated[int, Meta(ge=0, le=65_535)] = _described(
+    data: str = described("Folder that holds everything.", "./thingstead-data")
+    host: str = described("Address to listen on.", "0.0.0.0")  # noqa: S104  # By design.
+    port: Annotated[int, Meta(ge=0, le=65_535)] = described("HTTP port; 0 takes a free one.", 8000)
+    mqtt_port: Annotated[int, Meta(ge=0, le=65_535)] = described("MQTT port; 0 is off.", 1883)
+    mqtts_port: Annotated[int, Meta(ge=0, le=65_535)] = described(
         "Port of MQTT over TLS, with tls_cert and tls_key; 0 is off.", 0
     )
-    coap_port: Annotated[int, Meta(ge=0, le=65_535)] = _described(
-        "CoAP port (UDP); 0 is off.", 5683
-    )
-    udp_port: Annotated[int, Meta(ge=0, le=65_535)] = _described(
+    coap_port: Annotated[int, Meta(ge=0, le=65_535)] = described("CoAP port (UDP); 0 is off.", 5683)
+    udp_port: Annotated[int, Meta(ge=0, le=65_535)] = described(
         "Port of the gateway for plain UDP datagrams; 0 is off.", 0
     )
-    tls_cert: str | None = _described("Certificate chain (PEM); turns HTTP into HTTPS.", None)
-    tls_key: str | None = _described("Private key of the certificate (PEM).", None)
-    public_url: str | None = _described(
+    tls_cert: str | None = described("Certificate chain (PEM); turns HTTP into HTTPS.", None)
+    tls_key: str | None = described("Private key of the certificate (PEM).", None)
+    public_url: str | None = described(
         "Address under which clients reach the server, for printed lines and links.", None
     )
-    trusted_proxy: tuple[str, ...] = _described(
+    trusted_proxy: tuple[str, ...] = described(
         "Proxies (addresses or CIDR) whose X-Forwarded-For and -Proto are believed.", ()
     )
-    mail: str = _described(
+    mail: str = described(
         "Mail server (smtp://USER:PASSWORD@HOST:PORT or smtps://…); console writes mails to the"
         " log.",
         "console",
     )
-    mail_from: str | None = _described(
+    mail_from: str | None = described(
         "Sender of mails; without it thingstead@ and the host of the public URL.", None
     )
-    history_follows_thing: bool = _described(
+    history_follows_thing: bool = described(
         "Show the next owner of a thing what it wrote for the ones before.",
         False,  # noqa: FBT003
     )
-    demo: bool = _described("Run a simulated fleet that writes all the time.", False)  # noqa: FBT003
-    log_level: Literal["debug", "info", "warning", "error"] = _described(
+    demo: bool = described("Run a simulated fleet that writes all the time.", False)  # noqa: FBT003
+    log_level: Literal["debug", "info", "warning", "error"] = described(
         "How much is logged to stderr.", "info"
     )
-    direct_lane: bool = _described(
+    direct_lane: bool = described(
         "Serve writes on the direct lane; switch it off only to compare.",
         True,  # noqa: FBT003
     )
-    retention_days: Annotated[int, Meta(ge=0, le=36_500)] = _described(
+    retention_days: Annotated[int, Meta(ge=0, le=36_500)] = described(
         "Values older than this are deleted; 0 keeps them for ever.", 0
     )
     limits: LimitSettings = field(

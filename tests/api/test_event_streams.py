@@ -9,7 +9,7 @@ from support.event_stream import ACCEPT, event_stream
 from support.in_process import served
 from support.wire import ask, connect, request, subscribed, values
 from thingstead.features.live.cursors import CursorKind, sequence_of
-from thingstead.settings import LimitSettings
+from thingstead.limit_settings import LimitSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -21,7 +21,8 @@ from thingstead import bootstrap
 from thingstead import server as composition
 from thingstead.features.live.model import End
 from thingstead.features.live.subscription import SubscriptionEndedError
-from thingstead.settings import LimitSettings, Settings
+from thingstead.limit_settings import LimitSettings
+from thingstead.settings import Settings
 
 GOOD = compact(values(("k", 1)))
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from doubles.clock import ManualClock
 from support.in_process import served
 from thingstead import bootstrap
 from thingstead.features.kept_sessions.model import Holder, HolderKind, WaitingMessage
-from thingstead.settings import LimitSettings
+from thingstead.limit_settings import LimitSettings
 
 
 @pytest.fixture

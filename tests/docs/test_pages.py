@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from thingstead.limit_settings import LimitSettings
 from thingstead.reference.pages import all_pages, error_classes
-from thingstead.settings import LimitSettings, Settings
+from thingstead.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = all_pages()

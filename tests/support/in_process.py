@@ -19,8 +19,9 @@ from thingstead.features.products.model import Product
 from thingstead.features.things.model import NewThing
 from thingstead.hashing.argon2 import Argon2Parameters
 from thingstead.kernel.ids import ActivationCode
+from thingstead.limit_settings import LimitSettings
 from thingstead.listeners import bind, serve_roads
-from thingstead.settings import LimitSettings, Settings
+from thingstead.settings import Settings
 from thingstead.transports.http.lane import WriteLane
 from thingstead.transports.http.serving import open_listener
 

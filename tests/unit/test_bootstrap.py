@@ -13,8 +13,9 @@ from thingstead.features.users.model import Account, NewSession, Session, User
 from thingstead.features.values.errors import ResourceNotFoundError
 from thingstead.features.values.model import IncomingValue, IncomingWrite, Window
 from thingstead.kernel.ids import AppId, SessionId, UserId
+from thingstead.limit_settings import LimitSettings
 from thingstead.limits import write_limits
-from thingstead.settings import LimitSettings, Settings
+from thingstead.settings import Settings
 
 
 @pytest.mark.parametrize(

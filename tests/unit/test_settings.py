@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from thingstead.settings import LimitSettings, Settings, SettingsError, load_settings
+from thingstead.limit_settings import LimitSettings
+from thingstead.settings import Settings, SettingsError, load_settings
 
 
 @pytest.fixture

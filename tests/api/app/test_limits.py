@@ -12,7 +12,7 @@ from doubles.clock import ManualClock
 from support.in_process import served
 from support.wire import PATIENCE_SECONDS, compact, connect
 from thingstead import bootstrap
-from thingstead.settings import LimitSettings
+from thingstead.limit_settings import LimitSettings
 
 PASSWORD = "a long sentence"
 WRONG = "another sentence"

@@ -15,7 +15,7 @@ from support.app_calls import grants, listening, login, write
 from support.in_process import served
 from support.wire import PATIENCE_SECONDS, ask, compact, connect
 from thingstead import bootstrap
-from thingstead.settings import LimitSettings
+from thingstead.limit_settings import LimitSettings
 
 THINGS = "/v2/me/things"
 ROOMS = "/v2/classes/me/rooms"

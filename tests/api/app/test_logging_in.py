@@ -10,7 +10,7 @@ import pytest
 from support.in_process import served
 from support.wire import connect, request
 from thingstead.kernel.changes import Kind
-from thingstead.settings import LimitSettings
+from thingstead.limit_settings import LimitSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -9,7 +9,8 @@ import pytest_asyncio
 from support.in_process import served
 from support.wire import compact, connect
 from thingstead import server as composition
-from thingstead.settings import LimitSettings, Settings
+from thingstead.limit_settings import LimitSettings
+from thingstead.settings import Settings
 from thingstead.transports.http.app import Application
 from thingstead.transports.http.request import FROM_TRUSTED_PROXY
 from thingstead.transports.http.router import Router

@@ -5,7 +5,7 @@ import pytest
 from support.in_process import served
 from support.wire import ask
 from thingstead.features.products.model import ProductChange
-from thingstead.settings import LimitSettings
+from thingstead.limit_settings import LimitSettings
 
 
 @pytest.fixture

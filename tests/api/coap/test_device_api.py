@@ -234,7 +234,7 @@ async def test_critical_option_must_be_known(peer, option, status):
 
 async def test_too_many_unknown_tokens_have_to_wait(server, tmp_path):
     from support.in_process import served
-    from thingstead.settings import LimitSettings
+    from thingstead.limit_settings import LimitSettings
 
     async with (
         served(tmp_path / "strict", limits=LimitSettings(bad_tokens_per_minute=2)) as strict,

@@ -4,8 +4,9 @@ import pytest
 
 from support.in_process import served
 from support.mqtt import connected, connection, resource_topic, thing_topic
+from thingstead.limit_settings import LimitSettings
 from thingstead.listeners import mqtt_limits
-from thingstead.settings import LimitSettings, Settings
+from thingstead.settings import Settings
 from thingstead.transports.mqtt.codec import Publish, Reason
 
 

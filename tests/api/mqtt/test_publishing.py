@@ -9,7 +9,7 @@ from doubles.value_rig import busy_writer, on_writer
 from support.in_process import served
 from support.mqtt import connected, connection, mqtt_on, resource_topic, thing_topic
 from thingstead.features.values.model import Source
-from thingstead.settings import LimitSettings
+from thingstead.limit_settings import LimitSettings
 from thingstead.transports.mqtt.codec import (
     Connack,
     Connect,

@@ -6,7 +6,7 @@ import pytest
 
 from support.in_process import served
 from support.mqtt import connected, let_pass, mqtt_on, noticed_leaving, resource_topic, thing_topic
-from thingstead.settings import LimitSettings
+from thingstead.limit_settings import LimitSettings
 from thingstead.transports.mqtt.codec import Properties, Puback, Publish, Reason, Will
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

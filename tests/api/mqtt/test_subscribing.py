@@ -7,7 +7,7 @@ import pytest
 from support.in_process import served
 from support.mqtt import connected, mqtt_on, resource_topic, thing_topic
 from support.wire import ask
-from thingstead.settings import LimitSettings
+from thingstead.limit_settings import LimitSettings
 from thingstead.transports.mqtt.codec import Properties, Puback, Publish, Reason
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -5,8 +5,8 @@ import asyncio
 from doubles.clock import ManualClock
 from support.in_process import served
 from support.udp import UDPDevice
+from thingstead.limit_settings import LimitSettings
 from thingstead.limits import udp_limits
-from thingstead.settings import LimitSettings
 from thingstead.transports.udp.server import UDPServer, UDPServices
 
 
