@@ -1,6 +1,6 @@
 """One server process: start, drain, stop in reverse.
 
-Joins the platform's services (`bootstrap.py`) with the transports that serve them. Raises
+Joins the platform's services (`bootstrap/`) with the transports that serve them. Raises
 the open-file limit, because each connection takes a file and the usual limit of 1,024 is met
 long before any limit of ours.
 """

@@ -17,8 +17,8 @@ import pytest
 from doubles.clock import ManualClock
 from support.in_process import served
 from support.wire import PATIENCE_SECONDS, ask, compact, connect, request, subscribed, values
-from thingstead import bootstrap
 from thingstead import server as composition
+from thingstead.bootstrap import administration
 from thingstead.features.live.model import End
 from thingstead.features.live.subscription import SubscriptionEndedError
 from thingstead.limit_settings import LimitSettings
@@ -49,7 +49,7 @@ def has_lane(request):
 def clock(monkeypatch):
     """The clock of every platform that is opened: it starts at 2026-01-01T00:00:00.000Z."""
     standing = ManualClock(1_767_225_600_000)
-    monkeypatch.setattr(bootstrap, "SystemClock", lambda: standing)
+    monkeypatch.setattr(administration, "SystemClock", lambda: standing)
     return standing
 
 

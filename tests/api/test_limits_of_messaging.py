@@ -4,7 +4,7 @@ import pytest
 
 from doubles.clock import ManualClock
 from support.in_process import served
-from thingstead import bootstrap
+from thingstead.bootstrap import administration
 from thingstead.features.kept_sessions.model import Holder, HolderKind, WaitingMessage
 from thingstead.limit_settings import LimitSettings
 
@@ -13,7 +13,7 @@ from thingstead.limit_settings import LimitSettings
 def clock(monkeypatch):
     """The clock of every platform that is opened."""
     standing = ManualClock()
-    monkeypatch.setattr(bootstrap, "SystemClock", lambda: standing)
+    monkeypatch.setattr(administration, "SystemClock", lambda: standing)
     return standing
 
 

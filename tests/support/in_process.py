@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from support.wire import Address
-from thingstead import bootstrap
 from thingstead import server as composition
 from thingstead.bootstrap import Platform, open_platform
+from thingstead.bootstrap import platform as composed
 from thingstead.chores import look_after
 from thingstead.features.apps.model import App, AppSettings
 from thingstead.features.products.model import Product
@@ -111,12 +111,12 @@ async def served(
     )
     taken = [0]
     async with AsyncExitStack() as stack:
-        original_parameters = bootstrap.parameters_for_this_machine
-        bootstrap.parameters_for_this_machine = lambda: QUICK_HASHES
+        original_parameters = composed.parameters_for_this_machine
+        composed.parameters_for_this_machine = lambda: QUICK_HASHES
         try:
             platform = await stack.enter_async_context(open_platform(settings))
         finally:
-            bootstrap.parameters_for_this_machine = original_parameters
+            composed.parameters_for_this_machine = original_parameters
         if with_chores:
             await stack.enter_async_context(look_after(platform))
         bound = stack.enter_context(closing(bind(settings)))

@@ -11,7 +11,8 @@ import pytest
 from doubles.clock import ManualClock
 from support.in_process import served
 from support.wire import PATIENCE_SECONDS, compact, connect
-from thingstead import bootstrap
+from thingstead.bootstrap import administration, people
+from thingstead.hashing.argon2 import Argon2Hasher
 from thingstead.limit_settings import LimitSettings
 
 PASSWORD = "a long sentence"
@@ -22,7 +23,7 @@ WRONG = "another sentence"
 def clock(monkeypatch):
     """The clock of every platform that is opened: it stands still and is moved by the tests."""
     standing = ManualClock(1_767_225_600_000)
-    monkeypatch.setattr(bootstrap, "SystemClock", lambda: standing)
+    monkeypatch.setattr(administration, "SystemClock", lambda: standing)
     return standing
 
 
@@ -220,7 +221,7 @@ async def test_after_so_many_wrong_passwords_strange_addresses_wait(start, monke
         slept.append(seconds)
 
     # The composition root hands the rules what they wait with.
-    monkeypatch.setattr(bootstrap, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(people, "asyncio", SimpleNamespace(sleep=sleep))
     limits = LimitSettings(bad_logins_per_account=2)
     async with start(limits) as server, connect(server.address, source="127.0.0.2") as wire:
         app = (await server.new_app()).id
@@ -240,14 +241,14 @@ async def test_after_so_many_wrong_passwords_strange_addresses_wait(start, monke
 async def test_as_many_passwords_wait_to_be_hashed_as_may(start, monkeypatch):
     entered, opened = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    hash_in_thread = bootstrap.Argon2Hasher._hash
+    hash_in_thread = Argon2Hasher._hash
 
     def hash_when_told(self, password):
         loop.call_soon_threadsafe(entered.set)
         asyncio.run_coroutine_threadsafe(opened.wait(), loop).result(PATIENCE_SECONDS)
         return hash_in_thread(self, password)
 
-    monkeypatch.setattr(bootstrap.Argon2Hasher, "_hash", hash_when_told)
+    monkeypatch.setattr(Argon2Hasher, "_hash", hash_when_told)
     monkeypatch.setattr("thingstead.hashing.argon2._cores", lambda: 2)
     async with start(LimitSettings(waiting_passwords=2)) as server:
         app = (await server.new_app()).id

@@ -14,7 +14,7 @@ from doubles.clock import ManualClock
 from support.app_calls import grants, listening, login, write
 from support.in_process import served
 from support.wire import PATIENCE_SECONDS, ask, compact, connect
-from thingstead import bootstrap
+from thingstead.bootstrap import administration
 from thingstead.limit_settings import LimitSettings
 
 THINGS = "/v2/me/things"
@@ -26,7 +26,7 @@ PASSWORD = "a long sentence"  # Of the people whom the conftest registers.
 @pytest.fixture
 def clock(monkeypatch):
     standing = ManualClock(1_767_225_600_000)
-    monkeypatch.setattr(bootstrap, "SystemClock", lambda: standing)
+    monkeypatch.setattr(administration, "SystemClock", lambda: standing)
     return standing
 
 
