@@ -3,7 +3,9 @@
 from copy import copy
 
 from doubles.apps import MemoryAppStore
+from doubles.campaigns import MemoryCampaignStore
 from doubles.devices import MemoryDeviceStore
+from doubles.firmware import MemoryFirmwareStore, MemoryUpdateStore
 from doubles.kept_sessions import (
     KeptClients,
     MemoryKeptSessionStore,
@@ -47,6 +49,9 @@ class MemoryCore:
         self.link_ids = MemoryLinkIdStore(organisation, self.products)
         self.grants = MemoryGrantStore(organisation)
         self.reach = MemoryReachStore(organisation)
+        self.firmwares = MemoryFirmwareStore(organisation)
+        self.firmware_updates = MemoryUpdateStore(organisation)
+        self.campaigns = MemoryCampaignStore(organisation)
         self.outbox = organisation.outbox
         self._kept_clients = KeptClients(organisation)
 

@@ -6,11 +6,14 @@ The rules that several stores follow are methods; each store has its port's meth
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from doubles.firmware_rows import FirmwareRows
 from doubles.outbox import MemoryOutbox
 from thingstead.features.apps.model import App
 from thingstead.features.devices.model import Device
+from thingstead.features.firmware.model import Firmware, FirmwareState
 from thingstead.features.links.model import LinkOutcome
 from thingstead.features.mail.model import SealedLetter
+from thingstead.features.products.model import Product
 from thingstead.features.sharing.model import Entry, GivenRights, Grant, Rights
 from thingstead.features.sharing.rights import supported
 from thingstead.features.things.model import Thing
@@ -34,6 +37,8 @@ class Organisation:
     announced: list[Change] = field(default_factory=list)
     outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
     apps: dict[AppId, App] = field(default_factory=dict)
+    products: dict[ProductId, Product] = field(default_factory=dict)
+    firmware: FirmwareRows = field(default_factory=FirmwareRows)
     things: dict[ThingId, Thing] = field(default_factory=dict)
     epoch: dict[ThingId, int] = field(default_factory=dict)
     epoch_owner: dict[tuple[ThingId, int], UserId] = field(default_factory=dict)
@@ -55,6 +60,18 @@ class Organisation:
     def announce(self, *, things: Iterable[str] = (), users: Iterable[str] = ()) -> None:
         self.announced += [Change(Kind.THING, thing_id) for thing_id in things]
         self.announced += [Change(Kind.USER, user_id) for user_id in sorted(users)]
+
+    def announce_firmware(self, product_id: ProductId) -> None:
+        self.announced.append(Change(Kind.FIRMWARE, str(product_id)))
+
+    def set_firmware_state(self, firmware: Firmware, state: FirmwareState, at_ms: int) -> Firmware:
+        published_at_ms = firmware.published_at_ms
+        if state is FirmwareState.PUBLISHED and published_at_ms is None:
+            published_at_ms = at_ms
+        changed = replace(firmware, state=state, published_at_ms=published_at_ms)
+        self.firmware.firmwares[firmware.id] = changed
+        self.announce_firmware(firmware.product_id)
+        return changed
 
     def put_letter(self, letter: SealedLetter, at_ms: int) -> None:
         self.outbox.write(letter, at_ms)
@@ -112,6 +129,7 @@ class Organisation:
         for place in [place for place, one in self.devices.items() if one.thing_id == thing_id]:
             del self.devices[place]
         self._drop_offers(thing_id)
+        self.firmware.drop_thing(thing_id)
         self.purge[thing_id] = at_ms
         self.announce(things=[thing_id], users=users | ({owner} if owner else set()))
 

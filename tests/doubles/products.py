@@ -25,7 +25,7 @@ class MemoryProductStore:
 
     def __init__(self, organisation: Organisation) -> None:
         self._organisation = organisation
-        self._products: dict[ProductId, Product] = {}
+        self._products = organisation.products
         self.kept_codes: dict[bytes, KeptCode] = {}
 
     async def add_product(self, name: str, product_hash: str, *, at_ms: int) -> Product:

@@ -18,7 +18,7 @@ from thingstead.cli.main import cli
 from thingstead.kernel.errors import ThingsteadError
 from thingstead.limit_settings import LimitSettings
 from thingstead.reference.fixed_limits import fixed_limits
-from thingstead.server import all_routes
+from thingstead.routes import all_routes
 from thingstead.settings import ENVIRONMENT_PREFIX, Settings
 from thingstead.transports.http.asyncapi import asyncapi_document
 from thingstead.transports.http.openapi import openapi_document

@@ -9,7 +9,7 @@ from support.app_calls import write
 from support.event_stream import event_stream
 from support.live_socket import live_socket
 from support.wire import ask
-from thingstead.server import all_routes
+from thingstead.routes import all_routes
 from thingstead.settings import Settings
 from thingstead.transports.http.asyncapi import CHANNELS, HTTP, MQTT, WEBSOCKET
 from thingstead.transports.mqtt.topics import TopicKind, parse_topic

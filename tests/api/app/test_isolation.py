@@ -15,7 +15,7 @@ from support.isolation_table import OF_MAILS, OF_PRODUCTS, OF_THINGS, OF_USERS, 
 from support.wire import ask, connect, request
 from thingstead.features.products.model import ProductChange
 from thingstead.features.users.model import SessionUse
-from thingstead.server import all_routes
+from thingstead.routes import all_routes
 from thingstead.settings import Settings
 from thingstead.transports.http.router import Access
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from support.wire import ask, values
-from thingstead.server import all_routes
+from thingstead.routes import all_routes
 from thingstead.settings import Settings
 
 with warnings.catch_warnings():

@@ -8,8 +8,8 @@ import pytest_asyncio
 
 from support.in_process import served
 from support.wire import compact, connect
-from thingstead import server as composition
 from thingstead.limit_settings import LimitSettings
+from thingstead.routes import all_routes
 from thingstead.settings import Settings
 from thingstead.transports.http.app import Application
 from thingstead.transports.http.request import FROM_TRUSTED_PROXY
@@ -29,7 +29,7 @@ FORM = "application/x-www-form-urlencoded"
 def asked(server):
     """Make a call as if it came from that client; returns its status and body."""
     application = Application(
-        Router(composition.all_routes(Settings(data=str(server.folder)), server.platform)),
+        Router(all_routes(Settings(data=str(server.folder)), server.platform)),
         Callers(server.platform.people.sessions).has_session,
     )
 
