@@ -1,5 +1,6 @@
 """Passwords do not cross public networks unencrypted (`rulings.md`, Limits and addresses)."""
 
+import asyncio
 import json
 from urllib.parse import urlencode, urlsplit
 
@@ -37,8 +38,13 @@ def asked(server):
         method, path, raw=b"", *, token="", client=PUBLIC, scheme="http", kind=JSON, is_proxy=False
     ):
         sent = []
+        is_received = asyncio.Event()
 
         async def receive():
+            if is_received.is_set():
+                # The client has said everything and waits for its answer.
+                await asyncio.Event().wait()
+            is_received.set()
             return {"type": "http.request", "body": raw, "more_body": False}
 
         async def send(message):
