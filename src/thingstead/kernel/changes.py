@@ -22,6 +22,8 @@ class Kind(StrEnum):
     USER = "user"
     APP = "app"
     PRODUCT = "product"
+    FIRMWARE = "firmware"
+    """What is offered to the things of a product: its images, keys, campaigns, and blocks."""
     LETTER = "letter"
     """A letter was put into the outbox."""
 

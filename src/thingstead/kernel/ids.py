@@ -22,6 +22,8 @@ UserId = NewType("UserId", str)
 SessionId = NewType("SessionId", str)
 SessionToken = NewType("SessionToken", str)
 GrantId = NewType("GrantId", str)
+FirmwareId = NewType("FirmwareId", str)
+CampaignId = NewType("CampaignId", str)
 
 TOKEN_LENGTH = 43
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")

@@ -1,0 +1,1 @@
+"""Campaigns: an image reaches its things in rings, and stops by itself when it does harm."""

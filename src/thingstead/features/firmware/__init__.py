@@ -1,0 +1,1 @@
+"""Images for micro-controllers: publishing them, offering them to things, following updates."""
