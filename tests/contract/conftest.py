@@ -10,10 +10,15 @@ from typing import Protocol
 import pytest
 
 from doubles.core import MemoryCore
+from doubles.firmware_rig import new_firmware, stored_image
 from thingstead.features.apps.model import App, AppSettings
 from thingstead.features.apps.ports import AppStore
+from thingstead.features.campaigns.model import Campaign, CampaignPlan
+from thingstead.features.campaigns.ports import CampaignStore
 from thingstead.features.collections.ports import ObjectStore
 from thingstead.features.devices.ports import DeviceStore
+from thingstead.features.firmware.model import Firmware
+from thingstead.features.firmware.ports import FirmwareStore, UpdateStore
 from thingstead.features.kept_sessions.model import KeptSessionLimits
 from thingstead.features.kept_sessions.ports import KeptSessionStore, WaitingMessageStore
 from thingstead.features.links.model import LinkOutcome
@@ -35,7 +40,17 @@ from thingstead.features.users.ports import (
     SettingsStore,
 )
 from thingstead.kernel.changes import ChangeSignal
-from thingstead.kernel.ids import AppId, GrantId, SessionId, ThingId, UserId, digest
+from thingstead.kernel.ids import (
+    AppId,
+    CampaignId,
+    FirmwareId,
+    GrantId,
+    ProductId,
+    SessionId,
+    ThingId,
+    UserId,
+    digest,
+)
 from thingstead.storage.sqlite.core import open_core
 
 
@@ -104,6 +119,15 @@ class Core(Protocol):
 
     @property
     def reach(self) -> ReachStore: ...
+
+    @property
+    def firmwares(self) -> FirmwareStore: ...
+
+    @property
+    def firmware_updates(self) -> UpdateStore: ...
+
+    @property
+    def campaigns(self) -> CampaignStore: ...
 
     @property
     def outbox(self) -> Outbox: ...
@@ -188,6 +212,46 @@ class Maker:
         )
         assert thing is not None
         return thing
+
+    async def firmware(
+        self,
+        version: str,
+        product_id: ProductId | None = None,
+        *,
+        sequence: int | None = None,
+        is_revert: bool = False,
+        at_ms: int = 4_000,
+        **said: object,
+    ) -> Firmware:
+        """Add an image with the id `VERSION NUMBER`; the sequence is the number if none is given.
+
+        Without a product, one is made. `said` are members of `NewFirmware`.
+        """
+        number = next(self._count)
+        firmware = await self.core.firmwares.add(
+            FirmwareId(f"{version} {number}"),
+            new_firmware(version, product_id=product_id or (await self.product()).id, **said),
+            stored_image(number),
+            sequence=number if sequence is None else sequence,
+            is_revert=is_revert,
+            most=1_000,
+            at_ms=at_ms,
+        )
+        assert firmware is not None
+        return firmware
+
+    async def campaign(
+        self, name: str, firmware: Firmware, *, at_ms: int = 5_000, **planned: object
+    ) -> Campaign:
+        """Add a campaign whose id is the name; `planned` are members of `CampaignPlan`."""
+        campaign = await self.core.campaigns.add(
+            CampaignId(name),
+            CampaignPlan(firmware_id=firmware.id, name=name, **planned),
+            firmware,
+            at_ms=at_ms,
+        )
+        assert campaign is not None
+        return campaign
 
     async def app(self, name: str = "home") -> App:
         """Return the app with that id, made if there is none."""

@@ -2,6 +2,7 @@
 
 import ast
 import multiprocessing
+import re
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from sqlalchemy import NullPool, create_engine
 
 import thingstead.storage.migrations
 import thingstead.storage.sql.device_tables
+import thingstead.storage.sql.firmware_tables
 import thingstead.storage.sql.kept_session_tables
 import thingstead.storage.sql.object_tables
 import thingstead.storage.sql.sharing_tables
@@ -70,6 +72,24 @@ def test_the_migrated_schema_is_the_one_that_the_statements_use(tmp_path):
         )
         differences = compare_metadata(context, METADATA)
     assert differences == []
+
+
+def definitions(path):
+    """What the file says of tables and indexes, white space and the order of columns aside."""
+    with connect(path) as connection:
+        found = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'alembic%'"
+        ).fetchall()
+    return {name: sorted(re.split(r"[\s,()]+", sql)) for name, sql in found}
+
+
+def test_indexes_and_keys_are_those_that_the_tables_describe(tmp_path):
+    # Beyond what Alembic compares: conditions of partial indexes, ids that never come back.
+    upgrade(url(tmp_path / "migrated.db"), "core")
+    engine = create_engine(url(tmp_path / "described.db"), poolclass=NullPool)
+    METADATA.create_all(engine)
+
+    assert definitions(tmp_path / "migrated.db") == definitions(tmp_path / "described.db")
 
 
 def columns(connection, table):
@@ -168,7 +188,7 @@ def test_things_of_an_earlier_version_are_in_their_first_epoch(tmp_path):
     with connect(tmp_path / "core.db") as connection:
         products = connection.execute("SELECT * FROM product").fetchall()
         things = connection.execute("SELECT * FROM thing").fetchall()
-    assert products == [(10001, "Station", "hash", 1, None, 0, None, None, None)]
+    assert products == [(10001, "Station", "hash", 1, None, 0, None, None, None, 0)]
     assert things == [("one", 10001, 2, 0)]
 
 
@@ -352,3 +372,18 @@ def test_products_of_an_earlier_version_make_no_things_by_themselves(tmp_path):
             (0, None, None, None)
         ]
         assert connection.execute("SELECT count(*) FROM device").fetchone() == (0,)
+
+
+def test_products_of_an_earlier_version_demand_no_signatures(tmp_path):
+    path = tmp_path / "core.db"
+    make_old_file(path, "core", "0007")
+    with connect(path) as connection:
+        connection.execute(
+            "INSERT INTO product (id, name, hash, created_at_ms) VALUES (10001, 'S', 'hash', 1)"
+        )
+
+    prepare_file(path, "core")
+
+    with connect(path) as connection:
+        assert connection.execute("SELECT needs_signature FROM product").fetchall() == [(0,)]
+        assert connection.execute("SELECT count(*) FROM firmware").fetchone() == (0,)

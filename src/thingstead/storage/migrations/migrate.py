@@ -20,7 +20,7 @@ Schema = Literal["core", "values"]
 
 REVISIONS: Mapping[Schema, tuple[str, ...]] = MappingProxyType(
     {
-        "core": ("0001", "0002", "0003", "0004", "0005", "0006", "0007"),
+        "core": ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"),
         "values": ("0001", "0002", "0003"),
     }
 )

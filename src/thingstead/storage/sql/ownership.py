@@ -15,6 +15,11 @@ from thingstead.kernel.changes import Kind
 from thingstead.kernel.ids import ProductId, ThingId, UserId
 from thingstead.storage.sql.changes import announce_about, announce_selected
 from thingstead.storage.sql.device_tables import DEVICE
+from thingstead.storage.sql.firmware_tables import (
+    FIRMWARE_EVENT,
+    FIRMWARE_RUNNING,
+    FIRMWARE_UPDATE,
+)
 from thingstead.storage.sql.grant_rows import drop_entries
 from thingstead.storage.sql.purge import note_for_purging
 from thingstead.storage.sql.sharing_tables import GRANT_ENTRY, LINK, LINK_OFFER, THING_EPOCH
@@ -117,7 +122,8 @@ async def remove_thing(connection: AsyncConnection, thing_id: ThingId, at_ms: in
     owner = delete(LINK).where(LINK.c.thing_id == thing_id).returning(LINK.c.user_id)
     owners = [UserId(name) for name in (await connection.execute(owner)).scalars()]
     users, _ = await drop_entries(connection, GRANT_ENTRY.c.thing_id == thing_id)
-    for table in (THING_EPOCH, LINK_OFFER, DEVICE, THING_TOKEN, THING_TAG):
+    about = (THING_EPOCH, LINK_OFFER, DEVICE, THING_TOKEN, THING_TAG)
+    for table in (*about, FIRMWARE_UPDATE, FIRMWARE_RUNNING, FIRMWARE_EVENT):
         await connection.execute(delete(table).where(table.c.thing_id == thing_id))
     await connection.execute(delete(THING).where(THING.c.id == thing_id))
     await note_for_purging(connection, thing_id, at_ms)

@@ -49,6 +49,8 @@ PRODUCT = Table(
     Column("format", Text),
     Column("decoder", Text),
     Column("sealed_udp_key", LargeBinary),
+    # Whether its images have to be signed: 0 or 1.
+    Column("needs_signature", Integer, nullable=False, server_default="0"),
     # The id of a deleted product must not come back: devices in the field may still use it.
     sqlite_autoincrement=True,
 )

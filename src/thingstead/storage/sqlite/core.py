@@ -22,7 +22,10 @@ from thingstead.features.things.ports import Seal
 from thingstead.kernel.errors import OverloadedError, StoreUnavailableError
 from thingstead.storage.sql.accounts import SQLAccountStore
 from thingstead.storage.sql.apps import SQLAppStore
+from thingstead.storage.sql.campaigns import SQLCampaignStore
 from thingstead.storage.sql.devices import SQLDeviceStore
+from thingstead.storage.sql.firmware_updates import SQLUpdateStore
+from thingstead.storage.sql.firmwares import SQLFirmwareStore
 from thingstead.storage.sql.grants import SQLGrantStore
 from thingstead.storage.sql.kept_sessions import SQLKeptSessionStore
 from thingstead.storage.sql.link_ids import SQLLinkIdStore
@@ -165,6 +168,9 @@ class CoreDatabase:
         self.link_ids = SQLLinkIdStore(database)
         self.grants = SQLGrantStore(database)
         self.reach = SQLReachStore(database)
+        self.firmwares = SQLFirmwareStore(database)
+        self.firmware_updates = SQLUpdateStore(database)
+        self.campaigns = SQLCampaignStore(database)
         self.outbox = SQLOutbox(database)
         self.change_signal = change_signal
 
