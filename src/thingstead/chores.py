@@ -17,6 +17,8 @@ _HOUSEKEEPING_S = 3_600.0
 _FORGETTING_S = 600.0
 _SEEN_S = 60.0
 _EXPIRING_S = 60.0
+_CAMPAIGNS_S = 2.0
+_TIDYING_S = 21_600.0
 _PURGE_LOOK_S = 5.0
 _PURGE_PAGE = 100
 _EXPIRED_PAGE = 500
@@ -27,19 +29,28 @@ _OBJECT_SLICE = 500
 @asynccontextmanager
 async def look_after(platform: Platform) -> AsyncIterator[None]:
     """Do a server's chores while the block runs."""
+    flush_sessions = platform.people.sessions.flush_seen
+    updates = platform.administration.updates
+    await platform.firmware.watching.start()
     chores = (
         _watch_changes(platform),
         _purge_deleted(platform),
         _purge_users(platform),
         _every(_HOUSEKEEPING_S, "retention", lambda: _sweep(platform)),
         _every(_FORGETTING_S, "forgetting what has expired", lambda: _forget_expired(platform)),
-        _every(_SEEN_S, "noting the use of sessions", platform.people.sessions.flush_seen),
+        _every(_SEEN_S, "noting the use of sessions", flush_sessions),
         _every(_EXPIRING_S, "ending messaging sessions", platform.kept_sessions.sweep),
+        _every(_CAMPAIGNS_S, "looking after campaigns", platform.firmware.engine.tick),
+        _every(_SEEN_S, "noting what things run", updates.flush_seen),
+        _every(_TIDYING_S, "tidying firmware images", platform.administration.publishing.tidy),
+        platform.firmware.watching.run(),
         platform.mail.run(),
         platform.people.errands.run(),
     )
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(_flush_seen_at_last, platform)
+        stack.push_async_callback(_at_last, "the last use of sessions", flush_sessions)
+        stack.push_async_callback(_at_last, "what things run", updates.flush_seen)
+        stack.callback(platform.firmware.watching.close)
         for chore in chores:
             stack.push_async_callback(_ended, asyncio.create_task(chore))
         yield
@@ -61,11 +72,11 @@ async def _every(seconds: float, what: str, chore: Callable[[], Awaitable[object
         await asyncio.sleep(seconds)
 
 
-async def _flush_seen_at_last(platform: Platform) -> None:
+async def _at_last(what: str, note: Callable[[], Awaitable[object]]) -> None:
     try:
-        await platform.people.sessions.flush_seen()
+        await note()
     except Exception as error:  # noqa: BLE001  # The rest of the server is to be stopped all the same.
-        _log.warning("the last use of sessions was not noted: %s", error)
+        _log.warning("%s was not noted: %s", what, error)
 
 
 async def _watch_changes(platform: Platform) -> None:

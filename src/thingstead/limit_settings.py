@@ -151,6 +151,32 @@ class LimitSettings:
         32 * 1024 * 1024,
         "the oldest are dropped",
     )
+    firmware_bytes: Annotated[int, Meta(ge=1, le=2**30)] = described(
+        "One firmware image, in bytes; at most 1 GiB.", 64 * 1024 * 1024, "413"
+    )
+    firmwares_per_product: _Count = described(
+        "Firmware images of one product, drafts and revoked ones included; at most 1,000 are"
+        " looked at to choose what is offered.",
+        1_000,
+        "403",
+    )
+    firmware_attempts: _Count = described(
+        "Failed updates of one thing to one image, outside of campaigns.",
+        3,
+        "the image is offered to the thing no more until an operator releases it",
+    )
+    firmware_grace_seconds: Annotated[int, Meta(ge=0, le=86_400)] = described(
+        "Time after a download in which a thing may still report its old version.",
+        30,
+        "the update counts as failed",
+    )
+    firmware_poll_seconds: Annotated[int, Meta(ge=10, le=86_400)] = described(
+        "How often things with nothing to do are asked to ask for firmware, about.",
+        900,
+        "it is an advice",
+    )
+    downloads_per_thing: _Count = described("Firmware downloads of one thing at once.", 4, "429")
+    downloads: _Count = described("Firmware downloads of the whole server at once.", 4_000, "429")
     target_bytes: _Count = described("Request target (path and query), in bytes.", 4_096, "414")
     head_bytes: _Count = described("Request head, in bytes.", 16_384, "431")
     headers: _Count = described("Header fields of a request.", 64, "431")

@@ -1,6 +1,7 @@
 """From the settings to each feature's own limits: the second half of the composition root."""
 
 from thingstead.features.collections.model import CollectionLimits
+from thingstead.features.firmware.model import FirmwareLimits
 from thingstead.features.kept_sessions.model import KeptSessionLimits
 from thingstead.features.links.service import LinkLimits
 from thingstead.features.live.subscription import LiveLimits
@@ -138,3 +139,16 @@ def collection_limits(limits: LimitSettings) -> CollectionLimits:
 def object_store_limits(limits: LimitSettings) -> ObjectStoreLimits:
     """Return the limits of the objects' store."""
     return ObjectStoreLimits(waiting_changes=limits.waiting_objects)
+
+
+def firmware_limits(limits: LimitSettings) -> FirmwareLimits:
+    """Return the limits of images, updates and downloads."""
+    return FirmwareLimits(
+        image_bytes=limits.firmware_bytes,
+        images_per_product=limits.firmwares_per_product,
+        attempts=limits.firmware_attempts,
+        grace_ms=limits.firmware_grace_seconds * 1_000,
+        poll_s=limits.firmware_poll_seconds,
+        downloads_per_thing=limits.downloads_per_thing,
+        downloads=limits.downloads,
+    )

@@ -16,6 +16,8 @@ from thingstead.features.kept_sessions.model import KeptSubscription
 from thingstead.kernel.errors import ThingsteadError
 from thingstead.settings import Settings
 from thingstead.transports.coap.device import CoAPServices
+from thingstead.transports.coap.firmware import firmware_routes
+from thingstead.transports.coap.limits import CoAPLimits
 from thingstead.transports.coap.server import CoAPServer
 from thingstead.transports.http.protocol import UpgradeRequest
 from thingstead.transports.http.router import Route
@@ -134,7 +136,7 @@ async def serve_roads(settings: Settings, platform: Platform, bound: Bound) -> A
             await mqtt.listen(bound.mqtts, _tls(settings))
             roads.urls["mqtts"] = _url(settings, "mqtts", settings.mqtts_port)
         if settings.coap_port:
-            coap = CoAPServer(_coap_services(platform))
+            coap = _coap_server(platform)
             stack.push_async_callback(coap.drain)
             await coap.start(settings.host, settings.coap_port)
             roads.urls["coap"] = _url(settings, "coap", settings.coap_port)
@@ -201,8 +203,9 @@ async def _thing_of(platform: Platform, kept: KeptSubscription) -> str | None:
     return thing.id
 
 
-def _coap_services(platform: Platform) -> CoAPServices:
-    return CoAPServices(
+def _coap_server(platform: Platform) -> CoAPServer:
+    limits = CoAPLimits()
+    services = CoAPServices(
         things=platform.things,
         values=platform.values,
         magic=platform.magic,
@@ -211,6 +214,10 @@ def _coap_services(platform: Platform) -> CoAPServices:
         streams=platform.streams,
         clock=platform.clock,
     )
+    firmware = firmware_routes(
+        platform.things, platform.firmware.offers, platform.administration.updates, limits
+    )
+    return CoAPServer(services, limits, more_routes=tuple(firmware))
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:

@@ -6,16 +6,20 @@ from thingstead.listeners import mqtt_routes
 from thingstead.settings import Settings
 from thingstead.transports.http.asyncapi import asyncapi_route
 from thingstead.transports.http.callbacks.handlers import CallbackHandlers
+from thingstead.transports.http.ddi.handlers import DDIHandlers
 from thingstead.transports.http.health import health_routes
 from thingstead.transports.http.openapi import openapi_route
 from thingstead.transports.http.pages.confirm import confirm_routes
 from thingstead.transports.http.protocol import Sweeper
 from thingstead.transports.http.router import Route
 from thingstead.transports.http.v2.accounts import AccountHandlers
+from thingstead.transports.http.v2.arduino import ArduinoUpdates
 from thingstead.transports.http.v2.callers import Callers
 from thingstead.transports.http.v2.collections import CollectionHandlers
 from thingstead.transports.http.v2.dates import date_routes
+from thingstead.transports.http.v2.downloads import Downloads
 from thingstead.transports.http.v2.export import Exported, ExportHandlers
+from thingstead.transports.http.v2.firmware import FirmwareHandlers
 from thingstead.transports.http.v2.limits import V2Limits
 from thingstead.transports.http.v2.links import LinkHandlers
 from thingstead.transports.http.v2.live.upgrade import live_routes
@@ -72,6 +76,7 @@ def all_routes(
             max_body_bytes=settings.limits.object_bytes,
         ).routes(),
         *tag_routes(platform.things, platform.tags, limits),
+        *_firmware_routes(settings, platform, limits),
         *_people_routes(platform, limits),
         *date_routes(platform.clock),
         asyncapi_route(),
@@ -79,6 +84,25 @@ def all_routes(
         *(socketio or socketio_of(settings, platform, Sweeper())).routes(),
     ]
     return [*routes, openapi_route(routes)]
+
+
+def _firmware_routes(settings: Settings, platform: Platform, limits: V2Limits) -> list[Route]:
+    things, offers = platform.things, platform.firmware.offers
+    updates, catalogues = platform.administration.updates, platform.administration.catalogues
+    downloads = Downloads(things, offers)
+    return [
+        *FirmwareHandlers(things, offers, updates, limits).routes(),
+        *downloads.routes(),
+        *ArduinoUpdates(things, offers, updates, catalogues, downloads).routes(),
+        *DDIHandlers(
+            things,
+            offers,
+            updates,
+            catalogues,
+            clock=platform.clock,
+            public_url=settings.public_url,
+        ).routes(),
+    ]
 
 
 def _people_routes(platform: Platform, limits: V2Limits) -> list[Route]:

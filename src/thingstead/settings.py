@@ -56,6 +56,11 @@ class Settings:
     trusted_proxy: tuple[str, ...] = described(
         "Proxies (addresses or CIDR) whose X-Forwarded-For and -Proto are believed.", ()
     )
+    blobs: str | None = described(
+        "Where firmware images are kept: s3://BUCKET/PREFIX?endpoint=URL for an S3-compatible"
+        " store; without it the folder blobs in the data folder.",
+        None,
+    )
     mail: str = described(
         "Mail server (smtp://USER:PASSWORD@HOST:PORT or smtps://…); console writes mails to the"
         " log.",

@@ -31,6 +31,7 @@ FILES = (
     ROOT / "tests/api/test_limits_of_messaging.py",
     ROOT / "tests/api/mqtt/test_limits.py",
     ROOT / "tests/api/app/test_limits.py",
+    ROOT / "tests/api/firmware/test_limits_as_settings.py",
     ROOT / "tests/api/app/test_limits_of_things.py",
 )
 # The fields that a limit may have without being set in these files: why, and where its test is.

@@ -59,6 +59,7 @@ _OWNED = (200, 404, 404, 404, 404)
 _ROOM = "/v2/classes/me/{collection}/{primary_key}"
 _MINE = "/v2/me/resources/{resource}/{thing_id}"
 _THING = "/v2/things/{thing_token}"
+_FIRMWARES = f"{_THING}/firmwares"
 
 PUBLIC: dict[tuple[str, str], Row] = {
     ("POST", "/v2/things"): _same(400, {"activationCode": "0123456789ABCDEFGHJK"}),
@@ -90,6 +91,13 @@ OF_THINGS: dict[tuple[str, str], Row] = {
     ("GET", f"{_THING}/tags"): Row((200,)),
     ("POST", f"{_THING}/tags"): Row((201,), lambda _names: {"name": "fair"}),
     ("DELETE", f"{_THING}/tags/{{tag_id}}"): Row((200,), changes=True),
+    ("GET", f"{_FIRMWARES}/latest"): Row((200,)),
+    ("GET", f"{_FIRMWARES}/update"): Row((304,)),
+    # There is no image in the world; `tests/api/firmware` has what is.
+    ("GET", f"{_FIRMWARES}/download/{{firmware_id}}"): Row((404,)),
+    ("POST", f"{_FIRMWARES}/status"): Row(
+        (404,), lambda names: {"id": names["firmware_id"], "state": "installing"}
+    ),
 }
 
 
@@ -103,6 +111,10 @@ def _lora(names: Names) -> object:
 
 def _of_device(names: Names) -> object:
     return {"id": names["device_id"], "lat": 41.4, "lng": 2.2}
+
+
+def _feedback(_names: Names) -> object:
+    return {"status": {"execution": "proceeding", "result": {"finished": "none"}}}
 
 
 _BODIES = {"/http": _of_thing, "/lora": _lora}
@@ -119,6 +131,23 @@ OF_PRODUCTS: dict[tuple[str, str], Row] = {
         ("GET", get, None),
         ("POST", post, _BODIES.get(prefix, _of_device)),
     )
+}
+
+_CONTROLLER = "/{tenant}/controller/v1/{controller_id}"
+
+# Whether there is an action or an image is nobody's business without the token, and nothing of
+# either kind is in the world; `tests/api/ddi` has what is.
+OF_CONTROLLERS: dict[tuple[str, str], Row] = {
+    ("GET", _CONTROLLER): Row((200,)),
+    ("PUT", f"{_CONTROLLER}/configData"): Row((200,), lambda _names: {"data": {}}),
+    ("GET", f"{_CONTROLLER}/deploymentBase/{{action_id}}"): Row((404,)),
+    ("POST", f"{_CONTROLLER}/deploymentBase/{{action_id}}/feedback"): Row((404,), _feedback),
+    ("GET", f"{_CONTROLLER}/installedBase/{{action_id}}"): Row((404,)),
+    ("GET", f"{_CONTROLLER}/cancelAction/{{action_id}}"): Row((404,)),
+    ("POST", f"{_CONTROLLER}/cancelAction/{{action_id}}/feedback"): Row((404,), _feedback),
+    ("GET", f"{_CONTROLLER}/confirmationBase"): Row((200,)),
+    ("GET", f"{_CONTROLLER}/softwaremodules/{{module_id}}/artifacts"): Row((404,)),
+    ("GET", f"{_CONTROLLER}/softwaremodules/{{module_id}}/artifacts/{{name}}"): Row((404,)),
 }
 
 OF_MAILS: dict[tuple[str, str], Row] = {

@@ -5,7 +5,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from thingstead import limits as from_settings
+from thingstead.bootstrap.firmware import (
+    FirmwareAdministration,
+    blobs_of,
+    firmware_administration,
+)
 from thingstead.features.apps.service import Apps
+from thingstead.features.campaigns.service import Campaigns
+from thingstead.features.firmware.catalogues import Catalogues
+from thingstead.features.firmware.publishing import Publishing
+from thingstead.features.firmware.updates import Updates
 from thingstead.features.links.service import Links
 from thingstead.features.mail.ports import Postman
 from thingstead.features.mail.service import Mail
@@ -37,6 +46,27 @@ class Administration:
     ids: IdSource
     clock: Clock
     changes: Changes
+    firmware: FirmwareAdministration
+
+    @property
+    def publishing(self) -> Publishing:
+        """The images of products."""
+        return self.firmware.publishing
+
+    @property
+    def campaigns(self) -> Campaigns:
+        """The campaigns."""
+        return self.firmware.campaigns
+
+    @property
+    def catalogues(self) -> Catalogues:
+        """What products have to offer."""
+        return self.firmware.catalogues
+
+    @property
+    def updates(self) -> Updates:
+        """How far the updates of things have come."""
+        return self.firmware.updates
 
 
 @asynccontextmanager
@@ -48,6 +78,7 @@ async def open_administration(settings: Settings) -> AsyncIterator[Administratio
     clock = SystemClock()
     ids = SystemIdSource()
     postman = postman_of(settings)
+    blobs = blobs_of(settings)
     core = await open_core(folder / "core.db", from_settings.object_store_limits(settings.limits))
     try:
         changes = Changes(core.change_signal, clock)
@@ -79,9 +110,11 @@ async def open_administration(settings: Settings) -> AsyncIterator[Administratio
             ids=ids,
             clock=clock,
             changes=changes,
+            firmware=firmware_administration(settings, core, blobs, changes, ids=ids, clock=clock),
         )
     finally:
         await core.close()
+        await blobs.close()
 
 
 def postman_of(settings: Settings) -> Postman:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from thingstead import limits as from_settings
 from thingstead.bootstrap.administration import Administration, open_administration
+from thingstead.bootstrap.firmware import FirmwareServices, firmware_services
 from thingstead.bootstrap.people import People, Reading, people_of
 from thingstead.bus.memory import MemoryBus
 from thingstead.features.devices.service import Devices, DeviceThings
@@ -43,6 +44,7 @@ class Platform:
     store: SQLiteValueStore
     bus: MemoryBus
     kept_sessions: KeptSessions
+    firmware: FirmwareServices
 
     @property
     def things(self) -> Things:
@@ -129,6 +131,9 @@ async def open_platform(settings: Settings) -> AsyncIterator[Platform]:
             store,
             bus,
             _kept_sessions(settings, administration, store),
+            firmware_services(
+                settings, administration.firmware, administration.core, bus, clock=clock
+            ),
         )
 
 

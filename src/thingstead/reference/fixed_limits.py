@@ -16,6 +16,8 @@ from thingstead.storage.sql.link_ids import MAX_OFFERS
 from thingstead.storage.sqlite.value_archive import WAITING_DELETIONS
 from thingstead.storage.sqlite.value_writer import COMPARED_VALUES
 from thingstead.transports.http.callbacks.mapping import MAX_DEPTH
+from thingstead.transports.http.ddi import attributes
+from thingstead.transports.http.ddi.handlers import MAX_ATTRIBUTES_BYTES, MAX_FEEDBACK_BYTES
 from thingstead.transports.http.v2.long_lists import LISTS_AT_ONCE
 from thingstead.transports.udp.server import UDPLimits
 from thingstead.transports.wire.keep_alive import LONGEST_KEEP_ALIVE_MS, SHORTEST_KEEP_ALIVE_MS
@@ -32,6 +34,11 @@ def _of_devices() -> list[tuple[str, str, str]]:
     json = JSONLimits()
     udp = UDPLimits()
     decoder = f"{MAX_DECODER_CHARACTERS:,} and {MAX_FIELDS}"
+    agents = f"{MAX_FEEDBACK_BYTES:,} and {MAX_ATTRIBUTES_BYTES:,} bytes"
+    told = (
+        f"{attributes.MOST_ATTRIBUTES}, {attributes.MAX_KEY_CHARACTERS} and"
+        f" {attributes.MAX_VALUE_CHARACTERS:,}"
+    )
     keep_alive = f"{SHORTEST_KEEP_ALIVE_MS:,} to {LONGEST_KEEP_ALIVE_MS:,} ms"
     return [
         ("Values of one read", "100", "treated as 100"),
@@ -53,6 +60,8 @@ def _of_devices() -> list[tuple[str, str, str]]:
         ("Path behind `$settings.`", "256 characters and 16 steps", "400"),
         ("Values of one time that a repeat is looked for among", f"{COMPARED_VALUES:,}", "stored"),
         ("Link ids with which one thing waits", f"{MAX_OFFERS}", "429"),
+        ("Feedback, and attributes, of an agent of hawkBit", agents, "413"),
+        ("Such attributes, and characters of their keys and values", told, "400"),
     ]
 
 

@@ -11,7 +11,15 @@ import pytest
 import pytest_asyncio
 
 from support.app_calls import grant, grants, login, write
-from support.isolation_table import OF_MAILS, OF_PRODUCTS, OF_THINGS, OF_USERS, PEOPLE, PUBLIC
+from support.isolation_table import (
+    OF_CONTROLLERS,
+    OF_MAILS,
+    OF_PRODUCTS,
+    OF_THINGS,
+    OF_USERS,
+    PEOPLE,
+    PUBLIC,
+)
 from support.wire import ask, connect, request
 from thingstead.features.products.model import ProductChange
 from thingstead.features.users.model import SessionUse
@@ -27,6 +35,7 @@ TABLES = {
     Access.THING_TOKEN: OF_THINGS,
     Access.MAIL_LINK: OF_MAILS,
     Access.PRODUCT_HASH: OF_PRODUCTS,
+    Access.TARGET_TOKEN: OF_CONTROLLERS,
     Access.SESSION: OF_USERS,
 }
 # What stands for a session and is none; each is tried on every call that needs one.
@@ -43,6 +52,7 @@ NO_SESSIONS = (
 )
 NO_THINGS = ("session", "thing's id", "made-up token", "mail secret", "deleted thing", "session id")
 NO_HASHES = ("session", "thing token", "thing's id", "mail secret", "another product's hash")
+NO_TARGETS = (*NO_THINGS, "nothing", "another thing's token")
 NO_MAILS = ("session", "thing token", "thing's id", "made-up token", "kind")
 _PLAIN = str.maketrans("", "", " /{}_")
 MADE_UP = {
@@ -53,6 +63,7 @@ MADE_UP = {
     "primary_key": "attic",
     "product_id": "99999",
     "product_hash": "A" * 14,
+    "controller_id": "A" * 43,
 }
 
 
@@ -147,6 +158,12 @@ class WorldMaker:
             "product_id": str(self.server.product.id),
             "product_hash": self.server.product.hash,
             "device_id": f"device of {owner.id}",
+            "tenant": "DEFAULT",
+            "controller_id": thing.thing.id,
+            "action_id": "1",
+            "firmware_id": "A" * 43,
+            "module_id": "1",
+            "name": "firmware.bin",
         }
         await self.add_device(world.names["device_id"])
 
@@ -315,6 +332,28 @@ async def test_another_things_token_shows_nothing_of_the_first(shared_world, key
 
     assert b"of the owner" not in got.body
     assert b"tag-of-owner" not in got.body
+
+
+@pytest.mark.parametrize("key", OF_CONTROLLERS, ids=str)
+async def test_a_things_own_token_as_target_token(shared_world, key):
+    token = f"TargetToken {shared_world.names['thing_token']}"
+
+    got = await call(shared_world, key, OF_CONTROLLERS[key], token=token)
+
+    assert got.status == OF_CONTROLLERS[key].statuses[0], got.body
+
+
+@pytest.mark.parametrize(("key", "wrong"), cells(OF_CONTROLLERS, NO_TARGETS))
+async def test_what_is_no_target_token_of_that_thing(shared_world, key, wrong):
+    row, key_of_wrong = OF_CONTROLLERS[key], shared_world.wrong[wrong]
+    token = None if key_of_wrong is None else f"TargetToken {key_of_wrong}"
+
+    got = await call(shared_world, key, row, token=token)
+    bare = await call(shared_world, key, row, token=shared_world.names["thing_token"])
+    absent = await call(shared_world, key, row, names=MADE_UP, token=token)
+
+    assert (got.status, got.message) == (401, "Invalid target token")
+    assert like(got) == like(bare) == like(absent)
 
 
 @pytest.mark.parametrize("key", OF_PRODUCTS, ids=str)

@@ -224,7 +224,9 @@ class Site:
     ) -> Message:
         if isinstance(answer, LongAnswer):
             return await reply_with_piece(answer, block2)
-        if len(answer.payload) <= block2.size and block2.number == 0:
+        # A refusal in the middle of an image, for one, is no block of it.
+        is_whole = block2.number == 0 or not answer.code.is_successful()
+        if is_whole and len(answer.payload) <= block2.size:
             return reply_to(answer)
         reply = reply_with_block(answer, block2)
         if answer.code is Code.CONTENT and reply.opt.block2.more:

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 import msgspec
 
 from thingstead.kernel.errors import ThingsteadError
-from thingstead.transports.http.refusals import MethodNotAllowedError, status_of
+from thingstead.transports.http.refusals import (
+    MethodNotAllowedError,
+    RangeNotSatisfiableError,
+    status_of,
+)
 
 Header = tuple[bytes, bytes]
 
@@ -91,6 +95,8 @@ def refusal(error: ThingsteadError) -> Answer:
         headers.append((b"Retry-After", str(error.retry_after_s).encode("ascii")))
     if isinstance(error, MethodNotAllowedError):
         headers.append((b"Allow", error.allowed.encode("ascii")))
+    if isinstance(error, RangeNotSatisfiableError):
+        headers.append((b"Content-Range", b"bytes */%d" % error.size))
     if status == 413:
         # What is still coming is not read, so the connection cannot be used further.
         headers.append((b"Connection", b"close"))

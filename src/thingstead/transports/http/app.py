@@ -18,6 +18,7 @@ from thingstead.transports.http.answers import (
     PiecewiseAnswer,
     refusal,
 )
+from thingstead.transports.http.long_answers import LongAnswer, LongSender
 from thingstead.transports.http.refusals import AddressNotFoundError, InvalidSessionTokenError
 from thingstead.transports.http.request import (
     ClientGoneError,
@@ -41,6 +42,7 @@ class Application:
     def __init__(self, router: Router, has_session: HasSession) -> None:
         self._router = router
         self._has_session = has_session
+        self._long = LongSender()
         self._logged_at = float("-inf")
         self._unlogged = 0
 
@@ -50,12 +52,15 @@ class Application:
         try:
             request = Request(scope, receive)
             if request.method == "OPTIONS" and not self._router.has(request):
-                answer: Answer | PiecewiseAnswer | None = _PREFLIGHT
+                answer: Answer | PiecewiseAnswer | LongAnswer | None = _PREFLIGHT
             else:
                 answer = await self._answer(request, send)
             if isinstance(answer, PiecewiseAnswer):
                 # Until there is a piece, what goes wrong can be answered like anything else.
                 first = await anext(answer.pieces, b"")
+            elif isinstance(answer, LongAnswer):
+                # It raises only while nothing has been sent.
+                await self._long.send(send, answer)
         except ThingsteadError as error:
             answer = refusal(error)
             if answer.status >= 500:
@@ -64,10 +69,12 @@ class Application:
             return
         if isinstance(answer, Answer):
             await send_answer(send, answer)
-        elif answer is not None:
+        elif isinstance(answer, PiecewiseAnswer):
             await _send_pieces(receive, send, answer, first)
 
-    async def _answer(self, request: Request, send: Send) -> Answer | PiecewiseAnswer | None:
+    async def _answer(
+        self, request: Request, send: Send
+    ) -> Answer | PiecewiseAnswer | LongAnswer | None:
         """Return the answer, or None when a stream has sent everything itself."""
         try:
             route = self._router.find(request)
@@ -107,6 +114,9 @@ async def send_answer(send: Send, answer: Answer) -> None:
 
 def heads(answer: Answer) -> list[tuple[bytes, bytes]]:
     """Return an answer's headers, in the order in which they go out."""
+    if answer.status == 304:
+        # Type and length would be those of what is not sent (RFC 9110, 8.6 and 15.4.5).
+        return [*answer.common, *answer.headers]
     length = (b"Content-Length", str(len(answer.body)).encode("ascii"))
     return [answer.content_type, length, *answer.common, *answer.headers]
 

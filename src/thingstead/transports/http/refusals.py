@@ -93,6 +93,28 @@ class EncodingNotSupportedError(HTTPRefusalError):
     advice = "Send the body as it is, without Content-Encoding."
 
 
+class PreconditionFailedError(HTTPRefusalError):
+    """A condition that the request names does not hold."""
+
+    status = 412
+    code = "precondition-failed"
+    message = "Precondition Failed"
+    advice = "Fetch it anew, without If-Match and If-Unmodified-Since."
+
+
+class RangeNotSatisfiableError(HTTPRefusalError):
+    """No byte of any range that the request names exists."""
+
+    status = 416
+    code = "range-not-satisfiable"
+    message = "Range Not Satisfiable"
+    advice = "Content-Range has the size; without Range the whole is answered."
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"there are {size} bytes")
+        self.size = size
+
+
 class UpgradeRequiredError(HTTPRefusalError):
     """The address is that of a WebSocket, and the request did not ask for one."""
 

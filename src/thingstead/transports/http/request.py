@@ -65,6 +65,11 @@ class Request:
         return counted_as(self._client)
 
     @property
+    def scheme(self) -> str:
+        """How the client reaches us, `http` or `https`; as a trusted proxy tells it."""
+        return str(self._scope["scheme"])
+
+    @property
     def is_confidential(self) -> bool:
         """Whether nobody on a public network could read the request on its way.
 

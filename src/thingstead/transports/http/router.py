@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NoReturn
 
 from thingstead.transports.http.answers import Answer, PiecewiseAnswer
+from thingstead.transports.http.long_answers import LongAnswer
 from thingstead.transports.http.refusals import (
     AddressNotFoundError,
     InvalidSessionTokenError,
@@ -18,7 +19,7 @@ from thingstead.transports.http.refusals import (
 )
 from thingstead.transports.http.request import Request, Send
 
-Handler = Callable[[Request], Awaitable[Answer | PiecewiseAnswer]]
+Handler = Callable[[Request], Awaitable[Answer | PiecewiseAnswer | LongAnswer]]
 StreamHandler = Callable[[Request, Send], Awaitable[None]]
 
 
@@ -34,6 +35,8 @@ class Access(StrEnum):
     """The secret of a link that a mail carried, in the path."""
     PRODUCT_HASH = "product-hash"
     """The id of a product and its hash, in the path."""
+    TARGET_TOKEN = "target-token"  # noqa: S105  # No token.
+    """The thing's token in the header `Authorization`, its id in the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,8 @@ class Router:
 
         Fills `values` with what its variable segments hold. Below a literal segment that does
         not lead to one, the variable beside it is tried: an object may have the name that a
-        thing's tags have.
+        thing's tags have. Not so for the first segment: what is below `/v2` belongs to the API
+        alone, and no tenant of hawkBit's protocol can be called so.
         """
         if index == len(segments):
             is_wanted = bool(node.routes) if method is None else _serves(node, method)
@@ -134,7 +138,7 @@ class Router:
         literal = node.literals.get(segments[index])
         if literal is not None:
             found = self._walk(literal, segments, index + 1, values, method)
-            if found is not None:
+            if found is not None or index == 0:
                 return found
         if node.variable is None:
             return None

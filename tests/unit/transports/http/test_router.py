@@ -106,6 +106,13 @@ ROUTES = [
         handler,
         access=Access.PUBLIC,
     ),
+    Route(
+        "GET",
+        "/{tenant}/controller/v1/{id}",
+        "poll",
+        handler,
+        access=Access.TARGET_TOKEN,
+    ),
 ]
 
 
@@ -141,6 +148,8 @@ def router():
         ("PUT", "/v2/things/special/other", "alias", {"collection": "special", "id": "other"}),
         ("GET", "/healthz", "health", {}),
         ("HEAD", "/healthz", "health", {}),
+        ("GET", "/DEFAULT/controller/v1/x", "poll", {"tenant": "DEFAULT", "id": "x"}),
+        ("GET", "/V2/controller/v1/x", "poll", {"tenant": "V2", "id": "x"}),
     ],
 )
 def test_an_address_finds_its_route_and_its_arguments(router, method, path, summary, arguments):
@@ -151,14 +160,25 @@ def test_an_address_finds_its_route_and_its_arguments(router, method, path, summ
 
 
 @pytest.mark.parametrize(
-    "path", ["/v2", "/v2/", "/v2/nothing", "/v2/things/T/resources/k/more", "/v2/things/T/x/y/z"]
+    "path",
+    [
+        "/v2",
+        "/v2/",
+        "/v2/nothing",
+        "/v2/things/T/resources/k/more",
+        "/v2/things/T/x/y/z",
+        "/v2/controller/v1/x",
+        "//v2/controller/v1/x",
+    ],
 )
 def test_an_unknown_address_below_v2_asks_for_a_session(router, path):
     with pytest.raises(InvalidSessionTokenError):
         router.find(request_of("GET", path))
 
 
-@pytest.mark.parametrize("path", ["/v3", "/healthz/more", "/V2/things", "/x/v2"])
+@pytest.mark.parametrize(
+    "path", ["/v3", "/healthz/more", "/V2/things", "/x/v2", "/healthz/controller/v1/x"]
+)
 def test_an_unknown_address_elsewhere_is_not_found(router, path):
     with pytest.raises(AddressNotFoundError):
         router.find(request_of("GET", path))

@@ -8,6 +8,7 @@ how requests are read or connections end: it tells its connection. Read on in
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPScope
@@ -15,15 +16,19 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from thingstead.transports.http.protocol.answers import status_line
+from thingstead.transports.http.protocol.pace import is_reset, untaken_bytes
 from thingstead.transports.http.protocol.push import EXTENSION, PushStart
 
 if TYPE_CHECKING:
     from uvicorn._types import HTTPResponseBodyEvent, HTTPResponseStartEvent
 
 _BODYLESS_STATUSES: Final = (204, 304)
+_WRONG_LENGTH: Final = "the body does not have the announced Content-Length"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 # Takes the place of a cycle's own once nobody waits for it: one takes 800 bytes.
 _NOBODY_WAITS: Final = asyncio.Event()
+# What a client of a long answer may have waiting for it under TLS, where 0 would never do.
+_TLS_HIGH_WATER_BYTES: Final = 16 * 1024
 _EXTENSIONS: Final[dict[str, dict[object, object]]] = {EXTENSION: {}}
 
 
@@ -49,6 +54,12 @@ class CycleConnection(Protocol):
 
     def cut_response(self) -> None:
         """Ends the connection in the middle of the answer."""
+
+    def begin_long_answer(self) -> None:
+        """Demands from now on that the client reads at a bearable pace."""
+
+    def end_long_answer(self) -> None:
+        """Demands that no longer."""
 
 
 class Cycle(RequestResponseCycle):
@@ -89,6 +100,7 @@ class Cycle(RequestResponseCycle):
         self._is_bodyless = False
         self._left_bytes: int | None = None
         self._is_given_out = False
+        self.pushed_bytes = 0
 
     @property
     def is_head_request(self) -> bool:
@@ -114,6 +126,11 @@ class Cycle(RequestResponseCycle):
         return self._pushed is not None
 
     @property
+    def is_bounded(self) -> bool:
+        """Whether an answer of known length is being pushed."""
+        return self._pushed is not None and self._left_bytes is not None
+
+    @property
     def is_chunked(self) -> bool:
         """Whether pieces must stand in chunk framing."""
         return bool(self.chunked_encoding)
@@ -123,16 +140,34 @@ class Cycle(RequestResponseCycle):
         """Whether the client reads as fast as it is written to."""
         return not self.flow.write_paused
 
+    def has_confirmed(self) -> bool:
+        """Gives whether the client's system has confirmed all that was written, as far as known."""
+        if is_reset(self.transport):
+            # Who pushes is told that the client has gone.
+            self._connection.cut_response()
+            return False
+        return not untaken_bytes(self.transport)
+
     def write(self, piece: bytes) -> None:
-        """Hands over a piece of a pushed answer; does nothing after the client left."""
-        if not self.disconnected and not self.transport.is_closing():
-            self.transport.write(piece)
+        """Hands over a piece of a pushed answer; does nothing after the client left.
+
+        Raises:
+            RuntimeError: it goes beyond the announced length.
+        """
+        if self.disconnected or self.transport.is_closing():
+            return
+        if self._left_bytes is not None:
+            self._count(piece)
+        self.transport.write(piece)
 
     def finish(self) -> None:
         """Ends a pushed answer, so that the client knows that it is whole."""
+        is_bounded = self.is_bounded
         self._pushed = None
+        if is_bounded:
+            self._connection.end_long_answer()
         if not self.disconnected:
-            if self.transport.get_extra_info("sslcontext") is None:
+            if is_bounded or self.transport.get_extra_info("sslcontext") is None:
                 self.transport.set_write_buffer_limits()
             self._write_body({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -218,8 +253,12 @@ class Cycle(RequestResponseCycle):
             "headers": start.headers,
         }
         self._write_body({"type": "http.response.body", "body": start.first, "more_body": True})
-        self._pushed = start
-        if self.transport.get_extra_info("sslcontext") is None:
+        # It lives as long as the answer; its first piece need not.
+        self._pushed = replace(start, first=b"")
+        if self.transport.get_extra_info("sslcontext") is not None:
+            if self.is_bounded:
+                self.transport.set_write_buffer_limits(high=_TLS_HIGH_WATER_BYTES)
+        else:
             # uvloop gathers what is written in one turn of the loop, up to this limit. Beyond
             # it, it writes at once, and tells as soon as the socket does not take everything.
             self.transport.set_write_buffer_limits(high=0)
@@ -228,6 +267,8 @@ class Cycle(RequestResponseCycle):
         self.message_event = _NOBODY_WAITS
         if self.more_body or not self._connection.is_crowded:
             self.flow.resume_reading()
+        if self.is_bounded:
+            self._connection.begin_long_answer()
         start.on_begun(self)
 
     def _write_body(self, message: "HTTPResponseBodyEvent") -> None:
@@ -257,11 +298,18 @@ class Cycle(RequestResponseCycle):
                 pieces.append(b"0\r\n\r\n")
             return
         if self._left_bytes is not None:
-            self._left_bytes -= len(body)
-            if self._left_bytes < 0 or (is_last and self._left_bytes):
-                raise RuntimeError("the body does not have the announced Content-Length")
+            self._count(body)
+            if is_last and self._left_bytes:
+                raise RuntimeError(_WRONG_LENGTH)
         if body:
             pieces.append(body)
+
+    def _count(self, body: bytes) -> None:
+        left = self._left_bytes or 0
+        if len(body) > left:
+            raise RuntimeError(_WRONG_LENGTH)
+        self._left_bytes = left - len(body)
+        self.pushed_bytes += len(body)
 
     def _head(
         self, start: "HTTPResponseStartEvent", body_bytes: int, *, is_last: bool

@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 from thingstead.transports.http.protocol import answers, phase
 from thingstead.transports.http.protocol.cycle import Cycle
 from thingstead.transports.http.protocol.edge import Edge
+from thingstead.transports.http.protocol.pace import Pace, keep_little_unsent, untaken_bytes
 from thingstead.transports.http.protocol.upgrades import Peer, Successor
 
 
@@ -59,6 +60,8 @@ class ConnectionLifetime(HttpToolsProtocol):
         self._has_ended = False
         self._lingered_bytes = 0
         self._successor: Successor | None = None
+        # There is one while a long answer goes out.
+        self._pace: Pace | None = None
 
     @property
     def _address(self) -> str | None:
@@ -149,10 +152,12 @@ class ConnectionLifetime(HttpToolsProtocol):
         """Answers what has arrived whole before the client's end; then the connection ends.
 
         Some clients close their sending side, or all, right after a request (ESP8266 C
-        library). An answer that has begun to go out ends, because a stream would never.
+        library). An answer that has begun to go out ends, because a stream would never; one of
+        known length does not.
         """
         is_whole = self._phase == phase.LANE or (
-            self._phase == phase.ANSWER and not self.cycle.response_started
+            self._phase == phase.ANSWER
+            and (self.cycle.is_bounded or not self.cycle.response_started)
         )
         if is_whole and self.transport.can_write_eof():
             self._has_ended = True
@@ -229,9 +234,40 @@ class ConnectionLifetime(HttpToolsProtocol):
         if self._lingered_bytes > self._limits.linger_bytes:
             self._close()
 
+    def begin_long_answer(self) -> None:
+        """Demands from now on that the client reads at a bearable pace."""
+        limits = self._limits
+        keep_little_unsent(self.transport)
+        self._pace = Pace(limits.pace_bytes_per_second, limits.pace_seconds, self._now())
+        self.stall_deadline = self._pace.looks_at
+
+    def end_long_answer(self) -> None:
+        """Demands that no longer; what is left unsent must go as after any answer."""
+        self._pace = None
+        self.stall_deadline = math.inf
+        if self.flow.write_paused:
+            self.stall_deadline = self._now() + self._limits.write_stall_seconds
+
+    def _check_pace(self, pace: Pace, now: float) -> None:
+        waiting_bytes = untaken_bytes(self.transport)
+        taken_bytes = self.cycle.pushed_bytes - waiting_bytes
+        # While nothing waits for the client, it is the server that is slow.
+        if pace.is_kept(taken_bytes, now) or not waiting_bytes:
+            self.stall_deadline = pace.looks_at
+            return
+        self.logger.warning(
+            "An answer was cut off after %d bytes: its client reads less than %d bytes/s",
+            taken_bytes,
+            self._limits.pace_bytes_per_second,
+        )
+        self.transport.abort()
+
     def deadline_passed(self, now: float) -> None:
         """Ends the connection if what it waits for may not be waited for any longer."""
-        if self.stall_deadline <= now or self._phase == phase.CLOSED:
+        if self._pace is not None and self._phase != phase.CLOSED:
+            if self.stall_deadline <= now:
+                self._check_pace(self._pace, now)
+        elif self.stall_deadline <= now or self._phase == phase.CLOSED:
             self.transport.abort()
         elif self._phase == phase.HEAD:
             self._end_idle()
@@ -273,13 +309,15 @@ class ConnectionLifetime(HttpToolsProtocol):
         """Holds back the app's messages, and the lane, until the client reads on."""
         super().pause_writing()
         self._lane = None
-        self.stall_deadline = self._now() + self._limits.write_stall_seconds
+        if self._pace is None:
+            self.stall_deadline = self._now() + self._limits.write_stall_seconds
 
     def resume_writing(self) -> None:
         """Lets the app's messages, and the lane, go on."""
         super().resume_writing()
         self._lane = self._edge.lane
-        self.stall_deadline = math.inf
+        if self._pace is None:
+            self.stall_deadline = math.inf
         cycle: Cycle | None = self.cycle
         if cycle is not None:
             cycle.tell_writable()

@@ -15,6 +15,8 @@ class EdgeLimits:
     A body may take `body_seconds`, or its size divided by `body_bytes_per_second` when
     that is longer. `linger_seconds` and `linger_bytes` bound how long and how much the
     server goes on reading, and throws away, after an answer that ends the connection.
+    An answer of known length that is too long for one piece must be read at
+    `pace_bytes_per_second`, on average over each `pace_seconds`.
     """
 
     max_target_bytes: int = 4096
@@ -28,6 +30,8 @@ class EdgeLimits:
     body_bytes_per_second: int = 500
     keep_alive_seconds: float = 15.0
     write_stall_seconds: float = 30.0
+    pace_bytes_per_second: int = 1024
+    pace_seconds: float = 60.0
     linger_seconds: float = 5.0
     linger_bytes: int = 8 * 1024 * 1024
     max_refused_connections: int = 1000

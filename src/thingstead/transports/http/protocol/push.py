@@ -1,9 +1,13 @@
-"""Answers that have no end in sight: written from callbacks, without a task that waits.
+"""Answers that are long, or have no end in sight: written from callbacks.
 
 An extension of ASGI. A scope whose `extensions` name `EXTENSION` belongs to a connection that
 understands a message of type `EXTENSION` in place of the answer's start. What is written then
 are pieces that are ready for the wire, so that a thousand subscribers share one encoding. It
 must not know what is pushed. Read on in `cycle.py`.
+
+With a Content-Length among its headers such an answer has a known end: what is written is
+counted, `finish` is refused before that end, and the client must read at a bearable pace
+(`pace.py`). Without one it may go on for ever.
 """
 
 from collections.abc import Callable
@@ -23,6 +27,12 @@ class Push(Protocol):
     @property
     def is_writable(self) -> bool:
         """Whether the client reads as fast as it is written to; otherwise `write` piles up."""
+
+    def has_confirmed(self) -> bool:
+        """Gives whether the client's system has confirmed all that was written, as far as known.
+
+        Where this system does not tell, it means that everything has left this process.
+        """
 
     def write(self, piece: bytes) -> None:
         """Hands over a piece, framed as `is_chunked` says; does nothing after the client left.
