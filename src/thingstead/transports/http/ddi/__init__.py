@@ -1,0 +1,1 @@
+"""hawkBit's API for devices (Direct Device Integration): its agents update from here."""
