@@ -9,7 +9,9 @@ import click
 
 from thingstead import __version__
 from thingstead.cli.app import app_group
+from thingstead.cli.campaign import campaign_group
 from thingstead.cli.codes import codes_group
+from thingstead.cli.firmware import firmware_group
 from thingstead.cli.mail import mail_group
 from thingstead.cli.product import product_group
 from thingstead.cli.serve import serve_command
@@ -29,6 +31,8 @@ cli.add_command(codes_group)
 cli.add_command(thing_group)
 cli.add_command(app_group)
 cli.add_command(mail_group)
+cli.add_command(firmware_group)
+cli.add_command(campaign_group)
 cli.add_command(simulate_command)
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     "--mail", help="smtp://USER:PASSWORD@HOST:PORT, smtps://… or console.  [default: console]"
 )
 @click.option("--mail-from", help="Sender of mails.")
+@click.option("--blobs", help="Keep firmware images at s3://BUCKET/PREFIX?endpoint=URL.")
 @click.option("--retention-days", type=int, help="Delete older values; 0 keeps all.  [default: 0]")
 @click.option("--log-level", help="debug, info, warning or error.  [default: info]")
 @click.option("--demo", is_flag=True, default=None, help="Run a simulated fleet that writes.")
