@@ -10,6 +10,7 @@ class MemoryPush:
         self.is_chunked = is_chunked
         self.is_writable = True
         self.is_there = True
+        self.is_confirmed = True
         self.start: PushStart | None = None
         self.written: list[bytes] = []
         self.end = ""
@@ -23,6 +24,9 @@ class MemoryPush:
     def write(self, piece: bytes) -> None:
         assert piece
         self.written.append(piece)
+
+    def has_confirmed(self) -> bool:
+        return self.is_confirmed
 
     def finish(self) -> None:
         self.end = "finished"
