@@ -175,6 +175,11 @@ class LimitSettings:
         900,
         "it is an advice",
     )
+    firmware_reports_per_minute: _Count = described(
+        "Other versions that one thing reports, and what it says of its updates, a minute.",
+        120,
+        "429",
+    )
     downloads_per_thing: _Count = described("Firmware downloads of one thing at once.", 4, "429")
     downloads: _Count = described("Firmware downloads of the whole server at once.", 4_000, "429")
     target_bytes: _Count = described("Request target (path and query), in bytes.", 4_096, "414")

@@ -149,6 +149,7 @@ def firmware_limits(limits: LimitSettings) -> FirmwareLimits:
         attempts=limits.firmware_attempts,
         grace_ms=limits.firmware_grace_seconds * 1_000,
         poll_s=limits.firmware_poll_seconds,
+        reports=_in(_MINUTE_S, limits.firmware_reports_per_minute),
         downloads_per_thing=limits.downloads_per_thing,
         downloads=limits.downloads,
     )

@@ -7,6 +7,7 @@ import pytest
 
 from thingstead.features.campaigns.model import (
     ENDED,
+    OFFERING,
     CampaignPlan,
     CampaignState,
     Gate,
@@ -506,6 +507,19 @@ async def test_the_image_before_is_the_published_one_with_the_next_sequence(core
     await make.firmware("3.0", product.id, sequence=7)
 
     assert await core.campaigns.earlier(firmware) == before.id
+
+
+@pytest.mark.parametrize("state", list(CampaignState))
+async def test_the_image_before_is_one_that_is_offered(core, make, product, state):
+    before = await make.firmware("1.0", product.id, sequence=1)
+    doubtful = await make.firmware("1.1", product.id, sequence=2)
+    firmware = await make.firmware("1.2", product.id, sequence=3)
+    for name, to in (("a", CampaignState.CANCELLED), ("b", state)):
+        campaign = await make.campaign(name, doubtful)
+        await core.campaigns.change(replace(campaign, state=to))
+
+    expected = doubtful if state in OFFERING else before
+    assert await core.campaigns.earlier(firmware) == expected.id
 
 
 async def test_before_the_first_image_there_is_none(core, make):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from doubles.organisation import Organisation
 from thingstead.features.campaigns.model import (
     ENDED,
+    OFFERING,
     Campaign,
     CampaignPlan,
     CampaignState,
@@ -172,12 +173,14 @@ class MemoryCampaignStore:
         return sorted(found, key=lambda update: (update.changed_at_ms, update.action))[:limit]
 
     async def earlier(self, firmware: Firmware) -> FirmwareId | None:
+        newest = {each.firmware_id: each.state for each in self._rows.campaigns.values()}
         found = [
             other
             for other in self._rows.firmwares.values()
             if (other.product_id, other.mcu) == (firmware.product_id, firmware.mcu)
             and other.state is FirmwareState.PUBLISHED
             and other.sequence < firmware.sequence
+            and newest.get(other.id, CampaignState.RUNNING) in OFFERING
         ]
         return max(found, key=lambda other: other.sequence).id if found else None
 

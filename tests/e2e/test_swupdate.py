@@ -103,7 +103,7 @@ async def test_swupdate_reports_why_it_did_not_install_an_archive(tmp_path, sign
 
     assert target.read_bytes() == OLD
     assert update.failures == 1
-    assert "ERROR" in update.reason
+    assert "says that the update to 1.3.0 failed: " in update.reason
 
 
 async def test_swupdate_tells_its_version_with_the_settings_in_the_documentation(tmp_path, signer):

@@ -15,7 +15,7 @@ from thingstead.cli.campaign_view import (
     show_command,
     things_command,
 )
-from thingstead.cli.common import administer, data_option, json_option, print_json
+from thingstead.cli.common import PRODUCT_ID, administer, data_option, json_option, print_json
 from thingstead.cli.parameters import duration, percent, percents
 from thingstead.cli.progress import progress_bar
 from thingstead.cli.texts import as_text, confirm
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from thingstead.features.firmware.model import Firmware
 
 _PERCENT = click.IntRange(1, 100)
+_MOST_SIGNATURE_BYTES = 65_536
 
 
 class _Wanted(TypedDict):
@@ -125,7 +126,7 @@ campaign_group.add_command(things_command)
 @data_option
 @json_option
 def create(data: str | None, *, as_json: bool, **wanted: Unpack[_Wanted]) -> None:
-    """Create a campaign and list its things; the first ring is open then.
+    """Create a campaign and list its things. The first ring is open then.
 
     Breaking it off while things are listed is harmless: `campaign resume` goes on.
     """
@@ -177,7 +178,7 @@ async def _prepared(
 
 
 @campaign_group.command("list")
-@click.option("--product", type=int, help="Only those of this product.")
+@click.option("--product", type=PRODUCT_ID, help="Only those of this product.")
 @data_option
 @json_option
 def list_campaigns(product: int | None, data: str | None, *, as_json: bool) -> None:
@@ -202,7 +203,7 @@ def list_campaigns(product: int | None, data: str | None, *, as_json: bool) -> N
 @data_option
 @json_option
 def pause(campaign_id: str, data: str | None, *, as_json: bool) -> None:
-    """Offer the image of CAMPAIGN_ID to nobody new; downloads that had begun may finish."""
+    """Offer the image of CAMPAIGN_ID to nobody new. Downloads that had begun may finish."""
     _change(campaign_id, data, "pause", as_json=as_json)
 
 
@@ -211,7 +212,7 @@ def pause(campaign_id: str, data: str | None, *, as_json: bool) -> None:
 @data_option
 @json_option
 def resume(campaign_id: str, data: str | None, *, as_json: bool) -> None:
-    """Go on with CAMPAIGN_ID; failures so far do not stop it again."""
+    """Go on with CAMPAIGN_ID. Failures so far do not stop it again."""
 
     async def work(administration: "Administration") -> "Campaign":
         from thingstead.kernel.ids import CampaignId
@@ -239,7 +240,7 @@ def advance(campaign_id: str, data: str | None, *, as_json: bool) -> None:
 @data_option
 @json_option
 def cancel(campaign_id: str, data: str | None, *, yes: bool, as_json: bool) -> None:
-    """End CAMPAIGN_ID for good; its image is offered to nobody any more."""
+    """End CAMPAIGN_ID for good. Its image is offered to nobody any more."""
     confirm(f"Cancel campaign {campaign_id} for good?", is_sure=yes, as_json=as_json)
     _change(campaign_id, data, "cancel", as_json=as_json)
 
@@ -279,9 +280,10 @@ def revert(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Revoke the image of CAMPAIGN_ID and offer an earlier one to every thing of the product.
+    """Revoke the image of CAMPAIGN_ID and bring an earlier one back.
 
-    It gets a new sequence number, so that things which refuse to go back accept it.
+    That is offered to every thing of the product, under a new sequence number, so that things
+    which refuse to go back accept it.
     """
     confirm(
         f"Revoke the image of campaign {campaign_id} and bring the earlier one back?",
@@ -290,16 +292,7 @@ def revert(
     )
 
     async def work(administration: "Administration") -> "tuple[Campaign, Firmware]":
-        from thingstead.features.firmware.manifests import parse_signature_file
-        from thingstead.kernel.ids import CampaignId, FirmwareId
-
-        signed = None if signature is None else parse_signature_file(signature.read(65_536))
-        return await administration.campaigns.revert(
-            CampaignId(campaign_id),
-            None if to is None else FirmwareId(to),
-            signature=None if signed is None else signed.signature,
-            sequence=None if signed is None else signed.sequence,
-        )
+        return await _reverted(administration, campaign_id, to, signature)
 
     campaign, firmware = administer(data, work)
     if as_json:
@@ -309,6 +302,22 @@ def revert(
     click.echo(
         f"Version {firmware.version} is offered as firmware {firmware.id},"
         f" sequence {firmware.sequence}."
+    )
+
+
+async def _reverted(
+    administration: "Administration", campaign_id: str, to: str | None, signature: IO[bytes] | None
+) -> "tuple[Campaign, Firmware]":
+    from thingstead.features.firmware.manifests import parse_signature_file
+    from thingstead.kernel.ids import CampaignId, FirmwareId
+
+    revert_to = administration.campaigns.revert
+    earlier = None if to is None else FirmwareId(to)
+    if signature is None:
+        return await revert_to(CampaignId(campaign_id), earlier)
+    signed = parse_signature_file(signature.read(_MOST_SIGNATURE_BYTES))
+    return await revert_to(
+        CampaignId(campaign_id), earlier, signature=signed.signature, sequence=signed.sequence
     )
 
 

@@ -1,5 +1,6 @@
 """`thingstead campaign show|things`, and how every command writes a campaign down."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from thingstead.features.campaigns.judging import Tally
     from thingstead.features.campaigns.model import Campaign
     from thingstead.features.campaigns.progress import Progress
-    from thingstead.features.firmware.model import Update
+    from thingstead.features.firmware.model import Firmware, Update
 
 _STATES = (
     "waiting",
@@ -73,7 +74,7 @@ def campaign_as_json(campaign: "Campaign") -> dict[str, object]:
 @data_option
 @json_option
 def show_command(campaign_id: str, data: str | None, *, as_json: bool) -> None:
-    """Show how far CAMPAIGN_ID has come, what its gate needs, and what its stop allows."""
+    """Show how far CAMPAIGN_ID has come. Also what its gate needs, and what its stop allows."""
 
     async def work(administration: "Administration") -> "Progress":
         from thingstead.kernel.ids import CampaignId
@@ -165,16 +166,35 @@ def things_command(
         from thingstead.kernel.ids import CampaignId
 
         campaign = await administration.campaigns.get(CampaignId(campaign_id))
+        firmware = await administration.publishing.get(campaign.firmware_id)
         wanted = tuple(UpdateState(state) for state in states)
-        return [one async for one in administration.campaigns.members(campaign.id, wanted)]
+        now_ms = administration.clock.now_ms()
+        return [
+            _with_reason(update, campaign, firmware, now_ms)
+            async for update in administration.campaigns.members(campaign.id, wanted)
+        ]
 
     updates = administer(data, work)
     if as_json:
         print_json([_update_as_json(update) for update in updates])
         return
     for update in updates:
-        reason = f"  {as_text(update.reason)}" if update.reason else ""
-        click.echo(f"{update.thing_id}  ring {update.ring + 1}  {update.state.value}{reason}")
+        click.echo(
+            f"{update.thing_id}  ring {update.ring + 1}  {update.state.value:<11}"
+            f"  {as_text(update.reason)}"
+        )
+
+
+def _with_reason(
+    update: "Update", campaign: "Campaign", firmware: "Firmware", now_ms: int
+) -> "Update":
+    """Return the update; one that waits says for what, after what was known of it before."""
+    from thingstead.features.campaigns.waiting import waits_for
+
+    if update.state.value != "waiting":
+        return update
+    words = waits_for(campaign, firmware, update, now_ms=now_ms)
+    return replace(update, reason=f"{update.reason}; {words}" if update.reason else words)
 
 
 def _update_as_json(update: "Update") -> dict[str, object]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from thingstead.cli.common import administer, data_option, json_option, print_json
+from thingstead.cli.common import PRODUCT_ID, administer, data_option, json_option, print_json
 
 if TYPE_CHECKING:
     from thingstead.bootstrap import Administration
@@ -21,7 +21,7 @@ def codes_group() -> None:
 
 
 @codes_group.command("create")
-@click.option("--product", type=int, required=True, help="Product id.")
+@click.option("--product", type=PRODUCT_ID, required=True, help="Product id.")
 @click.option("--count", type=int, default=1, show_default=True, help="How many codes.")
 @data_option
 @json_option
@@ -50,7 +50,7 @@ def create(product: int, count: int, data: str | None, *, as_json: bool) -> None
 
 
 @codes_group.command("list")
-@click.option("--product", type=int, help="Only those of this product.")
+@click.option("--product", type=PRODUCT_ID, help="Only those of this product.")
 @data_option
 @json_option
 def list_codes(product: int | None, data: str | None, *, as_json: bool) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+PRODUCT_ID = click.IntRange(1, 2**31 - 1)
+"""What a product's id may be; the database takes no larger number."""
 EXIT_REFUSED = 1
 EXIT_UNUSABLE = 3
 

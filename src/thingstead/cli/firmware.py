@@ -4,6 +4,7 @@ What concerns keys and signatures is in `firmware_keys.py`, what concerns one th
 `firmware_timeline.py`.
 """
 
+import asyncio
 import os
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,7 +13,7 @@ from typing import IO, TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
-from thingstead.cli.common import administer, data_option, fail, json_option, print_json
+from thingstead.cli.common import PRODUCT_ID, administer, data_option, fail, json_option, print_json
 from thingstead.cli.firmware_keys import key_group, signatures_command
 from thingstead.cli.firmware_offline import sign_command
 from thingstead.cli.firmware_timeline import timeline_command, unblock_command
@@ -61,7 +62,7 @@ firmware_group.add_command(unblock_command)
 
 @firmware_group.command("publish")
 @click.argument("file", type=click.File("rb"))
-@click.option("--product", type=int, required=True, help="Product id.")
+@click.option("--product", type=PRODUCT_ID, required=True, help="Product id.")
 @click.option("--mcu", required=True, help="Which micro-controller of the product it is for.")
 @click.option("--version", required=True, help="Its version, such as 1.2.3.")
 @click.option("--notes", help="What is new, for people.")
@@ -151,14 +152,52 @@ def _size(file: IO[bytes]) -> int | None:
 
 
 async def _chunks(file: IO[bytes], advance: Callable[[int], None]) -> AsyncIterator[bytes]:
-    # Reading blocks the event loop, on which nothing else runs in this process.
-    while chunk := file.read(_CHUNK_BYTES):
+    """Yield the file.
+
+    Raises:
+        UnusableImageError: it cannot be read, or somebody still writes it.
+    """
+    from thingstead.features.firmware.errors import UnusableImageError
+
+    size = _size(file)
+    # A shell may hand over a file of which somebody has read the beginning.
+    read = 0 if size is None else file.tell()
+    # Reading blocks the event loop, on which nothing else runs in this process. But a pipe whose
+    # other end has nothing to say would keep Ctrl-C waiting.
+    while chunk := _read(file) if size is not None else await _read_when_ready(file):
+        read += len(chunk)
         yield chunk
         advance(len(chunk))
+    if size not in {None, read}:
+        raise UnusableImageError("the file changed while it was read")
+
+
+def _read(file: IO[bytes]) -> bytes:
+    from thingstead.features.firmware.errors import UnusableImageError
+
+    try:
+        return os.read(file.fileno(), _CHUNK_BYTES)
+    except OSError as exc:
+        raise UnusableImageError(f"the file cannot be read ({exc.strerror or exc})") from exc
+
+
+async def _read_when_ready(file: IO[bytes]) -> bytes:
+    loop = asyncio.get_running_loop()
+    is_ready = asyncio.Event()
+    try:
+        loop.add_reader(file, is_ready.set)
+    except PermissionError:
+        # What always has an answer, such as /dev/null, cannot be waited for on Linux.
+        return _read(file)
+    try:
+        await is_ready.wait()
+    finally:
+        loop.remove_reader(file)
+    return _read(file)
 
 
 @firmware_group.command("list")
-@click.option("--product", type=int, help="Only those of this product.")
+@click.option("--product", type=PRODUCT_ID, help="Only those of this product.")
 @click.option("--mcu", help="Only those for this micro-controller.")
 @click.option("--state", type=click.Choice(_STATES), help="Only those in this state.")
 @data_option
@@ -184,7 +223,7 @@ def list_firmwares(
         return
     for firmware in firmwares:
         click.echo(
-            f"{firmware.id}  {firmware.state.value}  product {firmware.product_id}"
+            f"{firmware.id}  {firmware.state.value:<10}  product {firmware.product_id}"
             f"  {firmware.mcu} {firmware.version}  {firmware.size:,} bytes"
             f"  {moment(firmware.created_at_ms)}"
         )
@@ -219,7 +258,7 @@ def release(firmware_id: str, data: str | None, *, as_json: bool) -> None:
 @data_option
 @json_option
 def deprecate(firmware_id: str, data: str | None, *, as_json: bool) -> None:
-    """Offer FIRMWARE_ID no more; downloads that had begun may finish."""
+    """Offer FIRMWARE_ID no more. Downloads that had begun may finish."""
     _change(firmware_id, data, "deprecate", as_json=as_json)
 
 

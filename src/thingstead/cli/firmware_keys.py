@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from thingstead.cli.common import administer, data_option, json_option, print_json
+from thingstead.cli.common import PRODUCT_ID, administer, data_option, json_option, print_json
 from thingstead.cli.firmware_offline import create_command
 from thingstead.cli.texts import confirm, moment
 
@@ -29,12 +29,12 @@ key_group.add_command(create_command)
 
 @key_group.command("add")
 @click.argument("file", type=click.File("rb"))
-@click.option("--product", type=int, required=True, help="Product id.")
+@click.option("--product", type=PRODUCT_ID, required=True, help="Product id.")
 @click.option("--name", required=True, help="Whose key it is, for people.")
 @data_option
 @json_option
 def add(file: IO[bytes], product: int, name: str, data: str | None, *, as_json: bool) -> None:
-    """Trust signatures of the public key in FILE (PEM) for images of a product."""
+    """Trust signatures of the public key in FILE. It is in PEM, and for images of one product."""
 
     async def work(administration: "Administration") -> "SigningKey":
         from thingstead.kernel.ids import ProductId
@@ -50,7 +50,7 @@ def add(file: IO[bytes], product: int, name: str, data: str | None, *, as_json: 
 
 
 @key_group.command("list")
-@click.option("--product", type=int, required=True, help="Product id.")
+@click.option("--product", type=PRODUCT_ID, required=True, help="Product id.")
 @data_option
 @json_option
 def list_keys(product: int, data: str | None, *, as_json: bool) -> None:
@@ -60,7 +60,7 @@ def list_keys(product: int, data: str | None, *, as_json: bool) -> None:
         from thingstead.kernel.ids import ProductId
 
         publishing = administration.publishing
-        wanted = ProductId(product)
+        wanted = (await administration.products.get(ProductId(product))).id
         return list(await publishing.keys(wanted)), await publishing.demands_signatures(wanted)
 
     keys, is_required = administer(data, work)
@@ -75,12 +75,12 @@ def list_keys(product: int, data: str | None, *, as_json: bool) -> None:
 
 @key_group.command("revoke")
 @click.argument("key_id")
-@click.option("--product", type=int, required=True, help="Product id.")
+@click.option("--product", type=PRODUCT_ID, required=True, help="Product id.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @data_option
 @json_option
 def revoke(key_id: str, product: int, data: str | None, *, yes: bool, as_json: bool) -> None:
-    """Trust no new signature of the key KEY_ID; images that are published stay so."""
+    """Trust no new signature of KEY_ID. Images that are published stay so."""
     confirm(f"Revoke key {key_id} of product {product} for good?", is_sure=yes, as_json=as_json)
 
     async def work(administration: "Administration") -> None:
@@ -107,14 +107,14 @@ def _as_json(key: "SigningKey") -> dict[str, object]:
 
 
 @click.command("signatures")
-@click.option("--product", type=int, required=True, help="Product id.")
+@click.option("--product", type=PRODUCT_ID, required=True, help="Product id.")
 @click.option("--required/--optional", default=None, help="Whether unsigned images are refused.")
 @data_option
 @json_option
 def signatures_command(
     product: int, data: str | None, *, required: bool | None, as_json: bool
 ) -> None:
-    """Say whether images of a product have to be signed; without an option, tell it."""
+    """Say whether images of a product have to be signed. Without an option, tell it."""
 
     async def work(administration: "Administration") -> bool:
         from thingstead.kernel.ids import ProductId

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from thingstead.cli.common import fail, json_option, print_json
+from thingstead.cli.common import PRODUCT_ID, fail, json_option, print_json
 from thingstead.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -70,9 +70,10 @@ def create_command(
     password_file: IO[bytes] | None,
     as_json: bool,
 ) -> None:
-    """Make a pair: the private key in FILE, the public one beside it with .pub.pem at its end.
+    """Make a pair of keys. The public one lies beside FILE, with .pub.pem at its end.
 
-    Needs no data folder and overwrites nothing. Whoever has the private key can sign.
+    FILE is the private key: whoever has it can sign. Needs no data folder and overwrites
+    nothing.
     """
     from thingstead.sealing.signatures import PublicKeys, create_pair
 
@@ -119,7 +120,7 @@ def _write_new(file: Path, content: bytes, *, mode: int) -> None:
 @click.command("sign")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--key", type=click.File("rb"), required=True, help="Private key in PEM.")
-@click.option("--product", type=int, required=True, help="Product id.")
+@click.option("--product", type=PRODUCT_ID, required=True, help="Product id.")
 @click.option("--mcu", required=True, help="Which micro-controller of the product it is for.")
 @click.option("--version", required=True, help="Its version, such as 1.2.3.")
 @click.option(

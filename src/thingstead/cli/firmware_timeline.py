@@ -196,7 +196,8 @@ def _tell(history: _History) -> None:
         _tell_update(update, history)
     for event in history.events:
         version = _version(event.firmware_id, history)
-        words = [moment(event.at_ms), event.kind, version, event.detail]
+        detail = event.detail or (f"campaign {event.campaign_id}" if event.campaign_id else "")
+        words = [moment(event.at_ms), f"{event.kind:<10}", version, detail]
         click.echo("  ".join(as_text(word) for word in words if word))
 
 
@@ -211,10 +212,12 @@ def _tell_update(update: "Update", history: _History) -> None:
     if update.campaign_id is not None:
         campaign = history.campaigns[update.campaign_id]
         is_open = update.ring <= campaign.open_ring
-        reason = f": {as_text(campaign.reason)}" if campaign.reason else ""
+        # Most reasons begin with the state: "halted because …".
+        state, reason = campaign.state.value, as_text(campaign.reason)
+        words = reason if reason.startswith(state) else ": ".join(filter(None, (state, reason)))
         click.echo(
             f"  Ring {update.ring + 1} ({'open' if is_open else 'not open yet'}) of campaign"
-            f" {campaign.id}, which is {campaign.state.value}{reason}"
+            f" {campaign.id}: {words}"
         )
 
 
@@ -224,7 +227,7 @@ def _tell_update(update: "Update", history: _History) -> None:
 @data_option
 @json_option
 def unblock_command(thing_id: str, firmware_id: str, data: str | None, *, as_json: bool) -> None:
-    """Offer an image again to a thing on which it failed too often; its failures are forgotten."""
+    """Offer a blocked image to a thing again. Its failures there are forgotten."""
 
     async def work(administration: "Administration") -> "Update":
         from thingstead.kernel.ids import FirmwareId, ThingId
@@ -236,4 +239,7 @@ def unblock_command(thing_id: str, firmware_id: str, data: str | None, *, as_jso
     if as_json:
         print_json({"thing": thing_id, "firmware": firmware_id, "state": update.state.value})
         return
-    click.echo(f"The update is {update.state.value}: it will be offered again.")
+    if update.state.value == "waiting":
+        click.echo("The update is waiting: it is offered again when the thing asks.")
+        return
+    click.echo(f"The update is {update.state.value}: it was not blocked, and stays as it is.")

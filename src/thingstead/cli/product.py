@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
-from thingstead.cli.common import administer, data_option, json_option, print_json
+from thingstead.cli.common import PRODUCT_ID, administer, data_option, json_option, print_json
 
 if TYPE_CHECKING:
     from thingstead.bootstrap import Administration
@@ -64,7 +64,7 @@ def list_products(data: str | None, *, as_json: bool) -> None:
 
 
 @product_group.command("show")
-@click.argument("product_id", type=int)
+@click.argument("product_id", type=PRODUCT_ID)
 @data_option
 @json_option
 def show(product_id: int, data: str | None, *, as_json: bool) -> None:
@@ -80,7 +80,7 @@ def show(product_id: int, data: str | None, *, as_json: bool) -> None:
 
 
 @product_group.command("change")
-@click.argument("product_id", type=int)
+@click.argument("product_id", type=PRODUCT_ID)
 @click.option(
     "--automatic-activation",
     type=click.Choice(["on", "off"]),
@@ -125,7 +125,7 @@ def change(product_id: int, data: str | None, *, as_json: bool, **wanted: Unpack
 
 
 @product_group.command("link-ids")
-@click.argument("product_id", type=int)
+@click.argument("product_id", type=PRODUCT_ID)
 @click.option("--app", help="App whose users may link the product's things by a link id.")
 @click.option("--off", is_flag=True, help="Take no link ids.")
 @data_option

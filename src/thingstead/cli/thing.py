@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from thingstead.cli.common import administer, data_option, fail, json_option, operate, print_json
+from thingstead.cli.common import (
+    PRODUCT_ID,
+    administer,
+    data_option,
+    fail,
+    json_option,
+    operate,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from thingstead.bootstrap import Administration, Platform
@@ -21,7 +29,7 @@ def thing_group() -> None:
 
 
 @thing_group.command("create")
-@click.option("--product", type=int, required=True, help="Product id.")
+@click.option("--product", type=PRODUCT_ID, required=True, help="Product id.")
 @click.option("--name", help="Display name, kept as $settings.name.")
 @data_option
 @json_option
@@ -54,7 +62,7 @@ def create(product: int, name: str | None, data: str | None, *, as_json: bool) -
 
 
 @thing_group.command("list")
-@click.option("--product", type=int, help="Only those of this product.")
+@click.option("--product", type=PRODUCT_ID, help="Only those of this product.")
 @data_option
 @json_option
 def list_things(product: int | None, data: str | None, *, as_json: bool) -> None:

@@ -1,9 +1,17 @@
 """Limits that are no settings, as rows of `docs/limits.md`, each from the constant that bounds."""
 
 from thingstead.features.apps.service import MAX_RESOURCES
+from thingstead.features.campaigns import planning
 from thingstead.features.collections.model import MAX_FILTER_MEMBERS
 from thingstead.features.devices.decoding import MAX_DECODER_CHARACTERS, MAX_FIELDS
 from thingstead.features.devices.model import MAX_DEVICE_ID_CHARACTERS
+from thingstead.features.firmware.filenames import MAX_FILENAME_CHARACTERS
+from thingstead.features.firmware.intake import MAX_NOTES_CHARACTERS
+from thingstead.features.firmware.sightings import MOST_MCUS_OF_A_THING
+from thingstead.features.firmware.signing import MAX_KEYS
+from thingstead.features.firmware.status import MAX_DETAIL_CHARACTERS
+from thingstead.features.firmware.updates import MAX_TIMELINE
+from thingstead.features.firmware.versions import MAX_MCU_CHARACTERS, MAX_VERSION_CHARACTERS
 from thingstead.features.links.service import LONGEST_LINK_ID, SHORTEST_LINK_ID, LinkLimits
 from thingstead.features.products.service import MAX_CODES_AT_ONCE
 from thingstead.features.sharing.resources import MOST_LISTED
@@ -18,16 +26,19 @@ from thingstead.storage.sqlite.value_writer import COMPARED_VALUES
 from thingstead.transports.http.callbacks.mapping import MAX_DEPTH
 from thingstead.transports.http.ddi import attributes
 from thingstead.transports.http.ddi.handlers import MAX_ATTRIBUTES_BYTES, MAX_FEEDBACK_BYTES
+from thingstead.transports.http.protocol.limits import EdgeLimits
+from thingstead.transports.http.ranges import MOST_PARTS, MOST_RANGES
 from thingstead.transports.http.v2.long_lists import LISTS_AT_ONCE
 from thingstead.transports.udp.server import UDPLimits
 from thingstead.transports.wire.keep_alive import LONGEST_KEEP_ALIVE_MS, SHORTEST_KEEP_ALIVE_MS
 
 _DAY_MS = 86_400_000
+_DAY_S = 86_400
 
 
 def fixed_limits() -> list[tuple[str, str, str]]:
     """Return what is bounded, by how much, and what happens beyond."""
-    return [*_of_devices(), *_of_apps()]
+    return [*_of_devices(), *_of_firmware(), *_of_apps()]
 
 
 def _of_devices() -> list[tuple[str, str, str]]:
@@ -63,6 +74,37 @@ def _of_devices() -> list[tuple[str, str, str]]:
         ("Feedback, and attributes, of an agent of hawkBit", agents, "413"),
         ("Such attributes, and characters of their keys and values", told, "400"),
     ]
+
+
+def _of_firmware() -> list[tuple[str, str, str]]:
+    edge = EdgeLimits()
+    patience = f"{planning.MIN_PATIENCE_S} s to {planning.MAX_PATIENCE_S // _DAY_S} days"
+    ranges = f"{MOST_RANGES}; {MOST_PARTS} that do not touch"
+    rate = f"{edge.pace_bytes_per_second:,} bytes, over {edge.pace_seconds:g} s"
+    return [
+        ("Characters of an image's version, and of an MCU's name", _both_lengths(), "refused"),
+        ("Characters of an image's notes", f"{MAX_NOTES_CHARACTERS:,}", "refused"),
+        ("Characters of an image's file name", f"{MAX_FILENAME_CHARACTERS}", "cut"),
+        ("Signing keys of a product, revoked ones included", f"{MAX_KEYS}", "refused"),
+        ("MCUs of a thing whose versions are kept", f"{MOST_MCUS_OF_A_THING}", "not kept"),
+        ("Entries of a thing's timeline of updates", f"{MAX_TIMELINE}", "the oldest goes"),
+        ("Characters of what a thing says of an update", f"{MAX_DETAIL_CHARACTERS}", "cut"),
+        ("Ranges of one request for an image", ranges, "the whole image is sent"),
+        ("What a download must take in a second", f"{rate} on average", "the connection is cut"),
+        ("Rings of a campaign", f"{planning.MAX_RINGS}", "refused"),
+        (
+            "Tags, and versions, that choose a campaign's things",
+            f"{planning.MAX_TAGS} and {planning.MAX_VERSIONS}",
+            "refused",
+        ),
+        ("Soak time of a campaign", f"{planning.MAX_SOAK_S // _DAY_S} days", "refused"),
+        ("Patience of a campaign", f"{patience}, longer than the soak time", "refused"),
+        ("Attempts of a campaign", f"{planning.MAX_ATTEMPTS}", "refused"),
+    ]
+
+
+def _both_lengths() -> str:
+    return f"{MAX_VERSION_CHARACTERS} and {MAX_MCU_CHARACTERS}"
 
 
 def _of_apps() -> list[tuple[str, str, str]]:

@@ -7,6 +7,9 @@ import pytest
 from support.hawkbit import Agent, new_agent, publish
 from support.in_process import GENEROUS, served
 from support.wire import ask
+from thingstead.transports.http.ddi.auth import InvalidTargetTokenError
+from thingstead.transports.http.ddi.handlers import DDIHandlers
+from thingstead.transports.http.request import Request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -46,6 +49,13 @@ async def test_zephyrs_form_of_the_id_is_known(agent):
     for written in (f"board-{whole[:31]}", whole[:32], f"board{whole[:32]}", f"-{whole[1:33]}"):
         agent.id = written
         assert (await agent.ask("GET")).status == 401
+
+
+@pytest.mark.parametrize("before", ["%0D%0A", "a%22b", "a%3Fb", "a%23b", "%C3%A4", "%20"])
+async def test_ids_that_would_spoil_links_are_not_known(agent, before):
+    agent.id = f"{before}-{agent.id}"
+
+    assert (await agent.ask("GET")).status == 401
 
 
 @pytest.mark.parametrize(("length", "status"), [(128, 200), (129, 401)])
@@ -107,6 +117,36 @@ async def test_the_token_of_a_deleted_thing_opens_nothing(server, agent):
     await server.platform.things.delete(agent.new.thing.id)
 
     assert (await agent.ask("GET")).status == 401
+
+
+async def test_right_to_a_download_is_looked_at_again_while_it_goes_on(server, agent):
+    firmware = await publish(server, agent.product, IMAGE, "1.3.0")
+    platform = server.platform
+    services = platform.administration
+    routes = DDIHandlers(
+        platform.things,
+        platform.firmware.offers,
+        services.updates,
+        services.catalogues,
+        clock=platform.clock,
+    ).routes()
+    headers = [(b"authorization", agent.headers["Authorization"].encode())]
+    scope = {"method": "GET", "raw_path": b"/", "query_string": b"", "headers": headers}
+    request = Request(scope | {"client": None}, None)
+    request.arguments = {
+        "tenant": agent.tenant,
+        "controller_id": agent.id,
+        "module_id": str(firmware.number),
+        "name": firmware.filename,
+    }
+    (download,) = (route for route in routes if route.pattern.endswith("/{name}"))
+    answer = await download.handler(request)
+    await answer.check()
+
+    await platform.things.delete(agent.new.thing.id)
+
+    with pytest.raises(InvalidTargetTokenError):
+        await answer.check()
 
 
 async def test_the_addresses_of_the_api_stay_its_own(server, agent):

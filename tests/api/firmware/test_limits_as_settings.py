@@ -135,6 +135,18 @@ async def test_things_are_asked_to_ask_as_often_as_is_set(start, poll_s):
         assert 0.8 * poll_s <= (await latest(server, token))["pollAfter"] <= 1.2 * poll_s
 
 
+async def test_a_thing_reports_other_versions_as_often_as_it_may(start):
+    async with start(LimitSettings(firmware_reports_per_minute=2)) as server:
+        await publish(server)
+        path = f"/v2/things/{await server.new_token()}/firmwares/latest?version="
+
+        got = [await ask(server.address, "GET", f"{path}{version}") for version in (1, 0, 1)]
+
+        assert [one.status for one in got] == [200, 200, 429]
+        assert got[-1].get("Retry-After") == "31"
+        assert "2 reports" in got[-1].message
+
+
 async def test_a_thing_has_as_many_downloads_as_it_may(start):
     async with start(LimitSettings(downloads_per_thing=1)) as server:
         firmware = await publish(server, size=LARGE)

@@ -3,6 +3,7 @@
 import click
 import pytest
 
+from thingstead.cli.common import PRODUCT_ID
 from thingstead.cli.parameters import date, duration, percent, percents
 
 
@@ -55,3 +56,10 @@ def test_rings_are_numbers_between_commas():
 def test_what_are_no_rings_is_refused(text):
     with pytest.raises(click.BadParameter, match="no list of per cents"):
         percents(text)
+
+
+def test_a_product_id_is_one_that_the_database_takes():
+    assert PRODUCT_ID.convert(str(2**31 - 1), None, None) == 2**31 - 1
+    for refused in ("0", str(2**31)):
+        with pytest.raises(click.BadParameter, match="not in the range"):
+            PRODUCT_ID.convert(refused, None, None)

@@ -14,6 +14,7 @@ from thingstead.features.campaigns.model import (
     RingCount,
 )
 from thingstead.features.firmware.model import UNDER_WAY, UpdateState
+from thingstead.kernel.plurals import counted
 
 Counts = Mapping[int, RingCount]
 """By the index of the ring; one without things may be missing."""
@@ -138,9 +139,10 @@ def _stop(campaign: Campaign, total: Tally) -> str | None:
     stop = campaign.plan.stop
     since = harm(campaign, total)
     forgiven = campaign.forgiven_failures
-    beside = f", beside {forgiven} forgiven ones" if forgiven else ""
+    beside = f", beside {counted(forgiven, 'forgiven one')}" if forgiven else ""
     if stop.failures is not None and since.failed >= stop.failures:
-        return f"halted by {since.failed} failed things{beside}; {stop.failures} are the limit"
+        limit = counted(stop.failures, "is the limit", "are the limit")
+        return f"halted by {counted(since.failed, 'failed thing')}{beside}; {limit}"
     if (
         stop.percent is not None
         and since.ended >= stop.at_least
@@ -148,7 +150,8 @@ def _stop(campaign: Campaign, total: Tally) -> str | None:
     ):
         share = since.failed * 100 // since.ended
         return (
-            f"halted because {since.failed} of {since.ended} things failed{beside}, {share} %;"
+            f"halted because {since.failed} of {counted(since.ended, 'thing')} failed{beside},"
+            f" {share} %;"
             f" {stop.percent} % of at least {stop.at_least} are the limit"
         )
     return None
@@ -177,15 +180,15 @@ def _with_rings_opened(campaign: Campaign, counts: Counts, now_ms: int) -> Campa
     return replace(
         opened,
         state=CampaignState.FINISHED,
-        reason=f"finished with all {last + 1} rings open: {', '.join(passed)}",
+        reason=f"finished with every ring open: {', '.join(passed)}",
     )
 
 
 def _passed(gate: Gate, ring: int, found: Tally) -> str:
     if not found.targets:
-        return f"ring {ring + 1} has 0 things that need the update"
+        return f"ring {ring + 1} has no thing that needs the update"
     return (
-        f"{found.succeeded} of {found.targets} things of ring {ring + 1} succeeded"
+        f"{found.succeeded} of {counted(found.targets, 'thing')} of ring {ring + 1} succeeded"
         f" ({gate.success_percent} % are needed)"
     )
 

@@ -17,6 +17,7 @@ from thingstead.features.campaigns.judging import (
 )
 from thingstead.features.campaigns.model import ENDED, Campaign, CampaignState
 from thingstead.features.firmware.model import FirmwareState
+from thingstead.kernel.plurals import counted
 
 _LISTING = "its things are still being listed and nothing was offered: cancel it, or wait"
 
@@ -31,8 +32,8 @@ def begun(campaign: Campaign, counts: Counts, now_ms: int) -> Campaign:
         campaign,
         state=CampaignState.RUNNING,
         reason=(
-            f"began with {total.things} things, of which {total.current} ran the version already;"
-            f" {ring_words(campaign, 0)} is open"
+            f"began with {counted(total.things, 'thing')}, of which {total.current} ran the"
+            f" version already; {ring_words(campaign, 0)} is open"
         ),
         forgiven_failures=total.failed,
         forgiven_ended=total.ended,
@@ -65,7 +66,7 @@ def resumed(campaign: Campaign, counts: Counts, now_ms: int) -> Campaign | None:
         state=CampaignState.RUNNING,
         reason=(
             f"resumed by an operator at {ring_words(campaign, campaign.open_ring)}:"
-            f" {total.failed} failed things of {total.ended} that ended are forgiven"
+            f" {_forgiven(total)}"
         ),
         forgiven_failures=total.failed,
         forgiven_ended=total.ended,
@@ -79,14 +80,14 @@ def advanced(campaign: Campaign, counts: Counts, now_ms: int) -> Campaign:
     if campaign.state is not CampaignState.RUNNING:
         raise refusal(campaign, "only a running campaign can open a ring")
     if campaign.open_ring + 1 == len(campaign.plan.rings):
-        raise refusal(campaign, f"all {len(campaign.plan.rings)} rings are open")
+        raise refusal(campaign, "every ring is open")
     ring = campaign.open_ring
     found = ring_tally(counts, ring)
     return replace(
         campaign,
         reason=(
             f"{ring_words(campaign, ring + 1)} was opened by an operator when {found.succeeded} of"
-            f" {found.targets} things of ring {ring + 1} had succeeded; its gate needs"
+            f" {counted(found.targets, 'thing')} of ring {ring + 1} had succeeded; its gate needs"
             f" {needed(campaign.plan.gate, found)}"
         ),
         open_ring=ring + 1,
@@ -160,5 +161,13 @@ def _put(
     return replace(campaign, state=state, reason=f"{why}: {_so_far(total)}", changed_at_ms=now_ms)
 
 
+def _forgiven(total: Tally) -> str:
+    if not total.failed:
+        return "nothing has failed so far"
+    ended = counted(total.ended, "thing")
+    return f"{total.failed} of {ended} that ended failed, which is forgiven"
+
+
 def _so_far(total: Tally) -> str:
-    return f"{total.succeeded} of {total.targets} things succeeded and {total.failed} failed so far"
+    succeeded = f"{total.succeeded} of {counted(total.targets, 'thing')} succeeded"
+    return f"{succeeded} and {total.failed} failed so far"

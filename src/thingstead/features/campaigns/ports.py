@@ -111,5 +111,8 @@ class CampaignStore(Protocol):
         ...
 
     async def earlier(self, firmware: Firmware) -> FirmwareId | None:
-        """Return the published image of product and MCU with the largest sequence below it."""
+        """Return the published image of product and MCU with the largest sequence below it.
+
+        Not one whose newest campaign does not offer it: it may be bad as well.
+        """
         ...

@@ -15,6 +15,7 @@ from thingstead.features.campaigns.judging import (
     tally,
 )
 from thingstead.features.campaigns.model import ENDED, Campaign, CampaignState
+from thingstead.kernel.plurals import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +110,11 @@ def _ring(campaign: Campaign, counts: Counts, ring: int) -> RingProgress:
         tally=found,
         needed=needed(campaign.plan.gate, found),
         sentence=(
-            f"{ring_words(campaign, ring)} is {stand}: {found.succeeded} of {found.targets} things"
-            f" succeeded, {found.under_way} are under way, {found.waiting} wait,"
-            f" {found.failed} failed, {found.current} ran the version already"
+            f"{ring_words(campaign, ring)} is {stand}: {found.succeeded} of"
+            f" {counted(found.targets, 'thing')} succeeded,"
+            f" {counted(found.under_way, 'is under way', 'are under way')},"
+            f" {counted(found.waiting, 'waits', 'wait')}, {found.failed} failed,"
+            f" {found.current} ran the version already"
         ),
     )
 
@@ -132,31 +135,36 @@ def _gate(campaign: Campaign, counts: Counts, total: Tally) -> GateProgress:
 
 def _gate_sentence(campaign: Campaign, found: Tally, goal: int, under_way: int) -> str:
     if campaign.state is CampaignState.PREPARING:
-        return f"{found.things} things of ring 1 are listed so far, no ring is open"
+        listed = counted(found.things, "thing of ring 1 is listed", "things of ring 1 are listed")
+        return f"{listed} so far, no ring is open"
     ring = campaign.open_ring
     is_last = ring + 1 == len(campaign.plan.rings)
     opens = "the campaign is finished" if is_last else f"ring {ring + 2} opens"
-    have = f"{found.succeeded} of {found.targets} things of ring {ring + 1} succeeded"
+    have = f"{found.succeeded} of {counted(found.targets, 'thing')} of ring {ring + 1} succeeded"
     if campaign.state is CampaignState.FINISHED:
-        return f"all {len(campaign.plan.rings)} rings are open: {have}"
+        return f"every ring is open: {have}"
     if campaign.state in ENDED:
         return f"no further ring opens: {have}"
+    needs = counted(goal, "is needed", "are needed")
     if found.succeeded < goal:
-        more = f"{goal - found.succeeded} more succeed"
-        blocked = f", {found.blocked} are blocked" if found.blocked else ""
-        return f"{opens} when {more}: {have}, {goal} are needed{blocked}"
+        more = counted(goal - found.succeeded, "more succeeds", "more succeed")
+        blocked = counted(found.blocked, "is blocked", "are blocked")
+        is_lost = f", {blocked}" if found.blocked else ""
+        return f"{opens} when {more}: {have}, {needs}{is_lost}"
     waits_for = "the campaign runs"
     if is_last and under_way:
-        waits_for = f"the {under_way} things under way have ended"
-    return f"{opens} when {waits_for}: {have}, {goal} are needed"
+        waits_for = counted(
+            under_way, "thing that is under way has ended", "things that are under way have ended"
+        )
+    return f"{opens} when {waits_for}: {have}, {needs}"
 
 
 def _stop(campaign: Campaign, total: Tally) -> StopProgress:
     since = harm(campaign, total)
     more = more_failures(campaign, total)
     forgiven = campaign.forgiven_failures
-    beside = f", beside {forgiven} forgiven ones" if forgiven else ""
-    have = f"{since.failed} of {since.ended} things that ended failed{beside}"
+    beside = f", beside {counted(forgiven, 'forgiven one')}" if forgiven else ""
+    have = f"{since.failed} of {counted(since.ended, 'thing')} that ended failed{beside}"
     rule = _halts(more) if campaign.state not in ENDED else "it has ended"
     return StopProgress(
         failed=since.failed, ended=since.ended, more_failures=more, sentence=f"{rule}: {have}"
@@ -168,7 +176,7 @@ def _halts(more: int | None) -> str:
         return "no number of failures halts it as things stand"
     if more == 0:
         return "the limit of failures is reached"
-    return f"it halts when {more} more fail"
+    return f"it halts when {counted(more, 'more fails', 'more fail')}"
 
 
 def _has_begun(campaign: Campaign) -> bool:

@@ -18,7 +18,10 @@ class FirmwareExistsError(ThingsteadError):
     category = Category.CONFLICT
     code = "firmware-exists"
     message = "Firmware exists"
-    advice = "Publish other bytes under a new version; what was given out never changes."
+    advice = (
+        "Publish other bytes under a new version, with a larger sequence or none; what was given"
+        " out never changes."
+    )
 
 
 class InvalidFirmwareError(ThingsteadError):

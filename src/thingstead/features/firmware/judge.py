@@ -5,6 +5,7 @@ Pure: `meanings.py` and `progress.py` look at one update, this at all of a thing
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from thingstead.features.campaigns.model import Campaign
 from thingstead.features.campaigns.rings import ring_of
@@ -28,12 +29,15 @@ from thingstead.features.firmware.model import (
     Step,
     ThingRecord,
     Update,
+    UpdateState,
 )
-from thingstead.features.firmware.progress import new_update, step
+from thingstead.features.firmware.progress import is_blocked, new_update, step
 from thingstead.features.firmware.status import Status, printable
 from thingstead.features.firmware.stock import Item, Stock, key_of
 from thingstead.features.firmware.versions import MAX_VERSION_CHARACTERS, MCU
 from thingstead.kernel.ids import FirmwareId, ThingId
+
+_BEGINNINGS: Final = (What.FETCHES, What.HAS_ALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +83,14 @@ class Judge:
         self, record: ThingRecord, firmware_id: FirmwareId, status: Status
     ) -> list[Step]:
         """Return what follows from what the thing says of one update, other than success."""
-        update, terms = self._of(record, firmware_id)
-        if update is None or terms is None:
+        update, item = update_of(record, firmware_id), self.stock.by_id.get(firmware_id)
+        if update is None or item is None:
             return []
+        terms = terms_of(item, self.limits)
         what, detail = meaning_of_status(update, terms, status)
-        moved = step(update, what, terms, now_ms=self.now_ms, detail=detail)
+        moved = None
+        if what not in _BEGINNINGS or _may_begin(update, item, terms):
+            moved = step(update, what, terms, now_ms=self.now_ms, detail=detail)
         if moved is None:
             moved = self._proved(update, terms, is_write=False)
         if moved is None and what is not What.FAILS:
@@ -151,13 +158,6 @@ class Judge:
             return None
         return step(update, What.PROVED, terms, now_ms=self.now_ms)
 
-    def _of(
-        self, record: ThingRecord, firmware_id: FirmwareId
-    ) -> tuple[Update | None, Terms | None]:
-        item = self.stock.by_id.get(firmware_id)
-        terms = None if item is None else terms_of(item, self.limits)
-        return update_of(record, firmware_id), terms
-
 
 def version_said(stock: Stock, report: Report) -> tuple[str, str] | None:
     """Return of which MCU the report tells which version, or None when it tells none.
@@ -181,6 +181,22 @@ def running_of(record: ThingRecord, mcu: str) -> Running | None:
 def update_of(record: ThingRecord, firmware_id: FirmwareId) -> Update | None:
     """Return the thing's update to the image."""
     return next((each for each in record.updates if each.firmware_id == firmware_id), None)
+
+
+def _may_begin(update: Update, item: Item, terms: Terms) -> bool:
+    """Return whether words alone may count as a download.
+
+    One that has begun may end whatever happens to the campaign, so that a thing which never
+    began must not come to that by saying so.
+    """
+    if update.state is UpdateState.DOWNLOADING:
+        return True
+    if terms.is_withdrawn or is_blocked(update, terms):
+        return False
+    campaign = item.campaign
+    return campaign is None or (
+        update.campaign_id == campaign.id and update.ring <= campaign.open_ring
+    )
 
 
 def _some(steps: Iterable[Step | None]) -> list[Step]:

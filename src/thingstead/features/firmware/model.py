@@ -1,8 +1,9 @@
 """What an image is, what a thing says that it runs, and how far an update has come."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from thingstead.kernel.budget import Rate
 from thingstead.kernel.ids import CampaignId, FirmwareId, ProductId, ThingId
 
 
@@ -159,7 +160,7 @@ class UpdateState(StrEnum):
     BLOCKED = "blocked"
     """It failed too often; an operator may release it."""
     CURRENT = "current"
-    """It ran the version, or a newer one, before it was offered."""
+    """It runs the version, or a newer one, which it did not get here."""
 
 
 UNDER_WAY = frozenset(
@@ -244,5 +245,7 @@ class FirmwareLimits:
     """A thing that still reports the old version so soon after a download has not restarted."""
     poll_s: int = 900
     """How often a thing with nothing to do should ask; shorter while something is under way."""
+    reports: Rate = field(default=Rate(per_second=2, burst=120))
+    """How often one thing may report another version, or say how an update goes: each is stored."""
     downloads_per_thing: int = 4
     downloads: int = 4_000

@@ -20,6 +20,7 @@ from thingstead.features.firmware.model import (
     UpdateState,
 )
 from thingstead.kernel.ids import ThingId
+from thingstead.kernel.plurals import counted
 
 
 class _To(Enum):
@@ -49,7 +50,6 @@ _TABLE: Final[Mapping[What, Mapping[UpdateState, UpdateState | _To]]] = {
         _S.WAITING: _S.DOWNLOADED,
         _S.OFFERED: _S.DOWNLOADED,
         _S.DOWNLOADING: _S.DOWNLOADED,
-        _S.FAILED: _S.DOWNLOADED,
         _S.CURRENT: _S.DOWNLOADED,
     },
     What.INSTALLS: {
@@ -177,7 +177,7 @@ def _reason(update: Update, what: What, terms: Terms, detail: str) -> str:
         case What.RUNS_IT if update.state is not UpdateState.WAITING:
             return f"reports {version}; {_proof_wanted(terms)} has to prove that it works"
         case What.RUNS_IT | What.RAN_IT_BEFORE:
-            return f"reports {version}, which it had before it was offered here"
+            return f"reports {version}, which it did not get here"
         case What.RUNS_NEWER:
             return f"reports {detail}, which is newer than {version}"
         case What.RUNS_ANOTHER if update.state is UpdateState.CURRENT:
@@ -194,7 +194,8 @@ def _reason(update: Update, what: What, terms: Terms, detail: str) -> str:
         case What.LEFT_IT:
             return f"does not go on with {version}{_with(detail)}"
         case What.RELEASED:
-            return f"released by an operator after {update.failures} failures with {version}"
+            failures = counted(update.failures, "failure")
+            return f"released by an operator after {failures} with {version}"
         case _:
             return detail or _PLAIN_REASONS[what].format(version=version)
 

@@ -113,7 +113,7 @@ class Publishing:
         """
         firmware = await self._store.get(firmware_id)
         if firmware is None:
-            raise FirmwareNotFoundError
+            raise FirmwareNotFoundError(f"id {firmware_id[:64]}")
         return firmware
 
     async def all(self, product_id: ProductId | None = None) -> AsyncIterator[Firmware]:

@@ -57,7 +57,7 @@ class SigningKeys:
             KeyNotFoundError: the product has no such key.
         """
         if not await self._store.revoke_key(product_id, key_id, at_ms=self._clock.now_ms()):
-            raise KeyNotFoundError
+            raise KeyNotFoundError(f"id {key_id[:64]}")
 
     async def demand(self, product_id: ProductId, *, is_demanded: bool) -> None:
         """Refuse unsigned images of the product from now on, or accept them.

@@ -136,7 +136,8 @@ def _number(value: object) -> float:
 
 
 def _per_cent(value: float) -> int:
-    return min(100, int(value))
+    # In this order: a share of very little is infinite, and no integer.
+    return int(min(100.0, value))
 
 
 def _details(details: object) -> str:

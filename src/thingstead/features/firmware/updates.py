@@ -30,9 +30,10 @@ from thingstead.features.firmware.status import Status
 from thingstead.features.firmware.stock import Stock
 from thingstead.features.firmware.together import Together
 from thingstead.features.things.model import Thing
+from thingstead.kernel.budget import Budgets
 from thingstead.kernel.changes import Changes
 from thingstead.kernel.clock import Clock
-from thingstead.kernel.errors import OverloadedError
+from thingstead.kernel.errors import OverloadedError, TooManyRequestsError
 from thingstead.kernel.ids import FirmwareId, ProductId, ThingId
 
 MAX_TIMELINE = 200
@@ -58,6 +59,7 @@ class Updates:
         self._catalogues = catalogues
         self._clock = clock
         self._limits = limits
+        self._rates: Budgets[ThingId] = Budgets(limits.reports)
         self._records = Records(store, changes, most=kept)
         self._sightings = Sightings(store, self._records, clock)
         self._steps: Together[Step, Update | None] = Together(self._save)
@@ -83,7 +85,11 @@ class Updates:
         self._records.forget(thing_id)
 
     async def heard(self, thing: Thing, report: Report) -> None:
-        """Take in which version runs, durably; a report of nothing counts as a contact only."""
+        """Take in which version runs, durably; a report of nothing counts as a contact only.
+
+        Raises:
+            TooManyRequestsError: the thing reports another version too often; nothing was stored.
+        """
         stock = await self._catalogues.stock_of(thing.product_id)
         record = await self._records.of(thing.id, thing.product_id)
         said = version_said(stock, report)
@@ -96,6 +102,8 @@ class Updates:
         if running is not None and self._records.is_quiet(thing.id, (stock.serial, mcu, version)):
             self._sightings.note(running)
             return
+        if running is None or running.version != version:
+            self._check_rate(thing.id)
         # The steps go first: they depend on what ran before.
         await self._apply(thing, lambda now: self._judge(stock).after_report(now, mcu, version))
         await self._sightings.take(thing.id, mcu, version, record)
@@ -121,6 +129,7 @@ class Updates:
 
         Raises:
             UpdateNotFoundError: the thing was never offered the image.
+            TooManyRequestsError: it says something too often; nothing was stored.
         """
         stock = await self._catalogues.stock_of(thing.product_id)
         item = stock.by_id.get(firmware_id)
@@ -128,6 +137,7 @@ class Updates:
         found = update_of(record, firmware_id)
         if item is None or found is None or found.state is UpdateState.WAITING:
             raise UpdateNotFoundError
+        self._check_rate(thing.id)
         mcu, version = item.firmware.mcu, item.firmware.version
         judge = self._judge(stock)
         if says_success(status):
@@ -142,10 +152,6 @@ class Updates:
     async def wrote(self, thing_id: ThingId) -> None:
         """Take a write as a proof of health where one is waited for."""
         await self._prove(thing_id, is_write=True)
-
-    async def contacted(self, thing_id: ThingId) -> None:
-        """Take a contact as a proof of health where one is waited for, and it is good enough."""
-        await self._prove(thing_id, is_write=False)
 
     async def release(self, thing_id: ThingId, firmware_id: FirmwareId) -> Update:
         """Let a BLOCKED or FAILED update begin anew, its failures forgotten; others stay.
@@ -214,6 +220,16 @@ class Updates:
         await self._apply(
             Thing(thing_id, product_id, 0), lambda now: judge.after_proof(now, is_write=is_write)
         )
+
+    def _check_rate(self, thing_id: ThingId) -> None:
+        # Each is a commit, and those who wait for the same file wait for it.
+        wait = self._rates.take(thing_id, self._clock.monotonic())
+        if wait > 0:
+            raise TooManyRequestsError(
+                f"at most {60 * self._rates.rate.per_second:g} reports of one thing's firmware in"
+                " a minute",
+                retry_after_s=int(wait) + 1,
+            )
 
     def _judge(self, stock: Stock) -> Judge:
         return Judge(stock, self._limits, self._clock.now_ms())

@@ -19,13 +19,14 @@ from thingstead.features.live.ports import Bus, Event
 from thingstead.features.things.model import Thing
 from thingstead.features.values.model import StoredValue
 from thingstead.kernel.clock import Clock
-from thingstead.kernel.errors import ThingsteadError
+from thingstead.kernel.errors import ThingsteadError, TooManyRequestsError
 from thingstead.kernel.ids import FirmwareId, ProductId, ThingId
 
 VERSION_RESOURCE = "firmware_version"
 _PAGE = 1_000
 _TAKEN_IN_TOGETHER = 100
 _AGAIN_AFTER_S = 5.0
+_PUT_OFF_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -86,20 +87,24 @@ class Watching:
     async def run(self) -> None:
         """Take in what was heard, until cancelled; the server owns the task."""
         while True:
-            await self._something.wait()
+            if not self._heard:
+                await self._something.wait()
             try:
                 await self.settle()
+                if self._heard:
+                    await asyncio.sleep(_PUT_OFF_S)
             except ThingsteadError as error:
                 # What was heard is kept.
                 _log.warning("what things wrote about their firmware waits: %s", error)
                 await asyncio.sleep(_AGAIN_AFTER_S)
 
     async def settle(self) -> None:
-        """Take in all that was heard so far.
+        """Take in all that was heard so far, except of things that report too often just now.
 
         Raises:
             ThingsteadError: it could not be stored; it will be tried again.
         """
+        put_off: dict[ThingId, _Heard] = {}
         while self._heard:
             taken = [
                 self._heard.popitem() for _ in range(min(len(self._heard), _TAKEN_IN_TOGETHER))
@@ -108,13 +113,22 @@ class Watching:
                 *(self._take_in(thing_id, heard) for thing_id, heard in taken),
                 return_exceptions=True,
             )
+            failures: list[BaseException] = []
             for (thing_id, heard), result in zip(taken, results, strict=True):
+                if isinstance(result, TooManyRequestsError):
+                    # It has to wait, and nobody else.
+                    put_off[thing_id] = heard
+                    continue
+                put_off.pop(thing_id, None)
                 if isinstance(result, ThingsteadError):
                     self._heard.setdefault(thing_id, heard)
-            for result in results:
                 if isinstance(result, BaseException):
-                    raise result
+                    failures.append(result)
+            if failures:
+                self._heard = put_off | self._heard
+                raise failures[0]
         self._something.clear()
+        self._heard.update(put_off)
 
     def close(self) -> None:
         """Listen to nothing any more."""

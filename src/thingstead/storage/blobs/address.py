@@ -6,7 +6,7 @@ the bucket may be left out. It holds no credentials: those come from the environ
 
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*")
@@ -51,16 +51,7 @@ def parse_address(url: str) -> BucketAddress:
         # What was typed is not quoted: somebody may have put a key into it.
         raise ValueError("it cannot be read as an address") from None
     parameters = _parameters(pairs)
-    if parts.scheme != "s3":
-        raise ValueError("it must begin with s3://")
-    if "@" in parts.netloc:
-        raise ValueError(
-            "it must hold no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        )
-    if not _BUCKET.fullmatch(parts.netloc):
-        raise ValueError("after s3:// comes the name of a bucket, 3 to 63 letters, digits and -._")
-    if parts.fragment:
-        raise ValueError("it must have nothing after #")
+    _check_parts(parts)
     may_use_http = _truth(parameters, "allow_http", default=False)
     endpoint = _endpoint(parameters.get("endpoint"), may_use_http=may_use_http)
     region = parameters.get("region")
@@ -76,6 +67,19 @@ def parse_address(url: str) -> BucketAddress:
         has_path_style=_truth(parameters, "path_style", default=in_path),
         may_use_http=may_use_http,
     )
+
+
+def _check_parts(parts: SplitResult) -> None:
+    if parts.scheme != "s3":
+        raise ValueError("it must begin with s3://")
+    if "@" in parts.netloc:
+        raise ValueError(
+            "it must hold no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    if not _BUCKET.fullmatch(parts.netloc):
+        raise ValueError("after s3:// comes the name of a bucket, 3 to 63 letters, digits and -._")
+    if parts.fragment:
+        raise ValueError("it must have nothing after #")
 
 
 def _parameters(pairs: list[tuple[str, str]]) -> dict[str, str]:

@@ -6,9 +6,10 @@ Every change is announced in the transaction that makes it. How things join stan
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, or_, select, update
 
 from thingstead.features.campaigns.model import (
+    OFFERING,
     Campaign,
     CampaignPlan,
     CampaignState,
@@ -233,7 +234,17 @@ class SQLCampaignStore:
         return [update_of(row) for row in rows]
 
     async def earlier(self, firmware: Firmware) -> FirmwareId | None:
-        """Return the published image of product and MCU with the largest sequence below it."""
+        """Return the published image of product and MCU with the largest sequence below it.
+
+        Not one whose newest campaign does not offer it: it may be bad as well.
+        """
+        newest_state = (
+            select(CAMPAIGN.c.state)
+            .where(CAMPAIGN.c.firmware_id == FIRMWARE.c.id)
+            .order_by(CAMPAIGN.c.number.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
         statement = (
             select(FIRMWARE.c.id)
             .where(
@@ -241,6 +252,10 @@ class SQLCampaignStore:
                 FIRMWARE.c.mcu == firmware.mcu,
                 FIRMWARE.c.sequence < firmware.sequence,
                 FIRMWARE.c.state == FirmwareState.PUBLISHED.value,
+                or_(
+                    newest_state.is_(None),
+                    newest_state.in_([state.value for state in OFFERING]),
+                ),
             )
             .order_by(FIRMWARE.c.sequence.desc())
             .limit(1)

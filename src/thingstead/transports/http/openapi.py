@@ -28,6 +28,13 @@ _SESSION = {
     "name": "Authorization",
     "description": "The session token of POST /v2/login, bare or after `Bearer`.",
 }
+_TARGET_TOKEN = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "Authorization",
+    "description": "The thing's token after `TargetToken`.",
+}
+_SECURITY = {Access.SESSION: "session", Access.TARGET_TOKEN: "targetToken"}
 
 
 def openapi_document(routes: Sequence[Route]) -> dict[str, object]:
@@ -43,7 +50,10 @@ def openapi_document(routes: Sequence[Route]) -> dict[str, object]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": {"Error": _ERROR}, "securitySchemes": {"session": _SESSION}},
+        "components": {
+            "schemas": {"Error": _ERROR},
+            "securitySchemes": {"session": _SESSION, "targetToken": _TARGET_TOKEN},
+        },
     }
 
 
@@ -85,8 +95,8 @@ def _operation(route: Route) -> dict[str, object]:
     ]
     if parameters:
         operation["parameters"] = parameters
-    if route.access is Access.SESSION:
-        operation["security"] = [{"session": []}]
+    if route.access in _SECURITY:
+        operation["security"] = [{_SECURITY[route.access]: []}]
     if route.body_schema is not None or route.body_example is not None:
         media: dict[str, object] = {}
         if route.body_schema is not None:
@@ -109,6 +119,6 @@ def _response(route: Route, status: int) -> dict[str, object]:
     if status >= 400:
         schema = {"schema": {"$ref": "#/components/schemas/Error"}}
         described["content"] = {"application/json": schema}
-    elif route.answer_example is not None:
+    elif route.answer_example is not None and status != HTTPStatus.NOT_MODIFIED:
         described["content"] = {route.media_type: {"example": route.answer_example}}
     return described

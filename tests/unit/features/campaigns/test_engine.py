@@ -186,7 +186,7 @@ async def test_a_running_campaign_halts_when_its_image_is_revoked(rig, engine):
 
     halted = await rig.service.get(campaign.id)
     assert halted.state is S.HALTED
-    assert halted.reason.startswith("halted because its image is revoked: 0 of 1 things")
+    assert halted.reason.startswith("halted because its image is revoked: 0 of 1 thing ")
 
 
 async def test_what_a_campaign_left_undone_does_not_matter_once_it_is_paused(rig, engine):

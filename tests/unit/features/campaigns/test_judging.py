@@ -241,7 +241,7 @@ def test_things_that_ran_the_version_already_do_not_count():
 
     assert judged is not None
     assert judged.reason == (
-        "ring 2 of 3 (50 %) is open: 1 of 1 things of ring 1 succeeded (100 % are needed)"
+        "ring 2 of 3 (50 %) is open: 1 of 1 thing of ring 1 succeeded (100 % are needed)"
     )
 
 
@@ -252,8 +252,8 @@ def test_rings_without_things_open_at_once():
     assert (judged.state, judged.open_ring) == (CampaignState.RUNNING, 2)
     assert judged.ring_opened_at_ms == NOW
     assert judged.reason == (
-        "ring 3 of 3 (100 %) is open: ring 1 has 0 things that need the update,"
-        " ring 2 has 0 things that need the update"
+        "ring 3 of 3 (100 %) is open: ring 1 has no thing that needs the update,"
+        " ring 2 has no thing that needs the update"
     )
 
 
@@ -266,7 +266,7 @@ def test_behind_the_last_gate_the_campaign_is_finished():
     assert (judged.state, judged.open_ring) == (CampaignState.FINISHED, 2)
     assert judged.ring_opened_at_ms == 7
     assert judged.reason == (
-        "finished with all 3 rings open: 9 of 10 things of ring 3 succeeded (90 % are needed)"
+        "finished with every ring open: 9 of 10 things of ring 3 succeeded (90 % are needed)"
     )
 
 

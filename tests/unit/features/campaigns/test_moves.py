@@ -119,7 +119,17 @@ def test_resuming_forgives_what_failed_so_far():
     assert after is not None
     assert (after.forgiven_failures, after.forgiven_ended, after.resumed_at_ms) == (1, 6, NOW)
     assert after.reason == (
-        "resumed by an operator at ring 1 of 3 (10 %): 1 failed things of 6 that ended are forgiven"
+        "resumed by an operator at ring 1 of 3 (10 %): 1 of 6 things that ended failed, which is"
+        " forgiven"
+    )
+
+
+def test_where_nothing_failed_nothing_is_forgiven():
+    after = moves.resumed(campaign(state=S.PAUSED), counts(ring(succeeded=2)), NOW)
+
+    assert after is not None
+    assert after.reason == (
+        "resumed by an operator at ring 1 of 3 (10 %): nothing has failed so far"
     )
 
 
@@ -144,7 +154,7 @@ def test_a_ring_that_is_opened_by_hand_tells_what_its_gate_wanted():
 
 
 def test_behind_the_last_ring_there_is_none_to_open():
-    with pytest.raises(WrongCampaignStateError, match="all 3 rings are open; it is running"):
+    with pytest.raises(WrongCampaignStateError, match="every ring is open; it is running"):
         moves.advanced(campaign(open_ring=2), FOUND, NOW)
 
 

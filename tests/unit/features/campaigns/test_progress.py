@@ -70,12 +70,12 @@ def test_a_running_campaign_tells_what_gate_and_stop_wait_for():
 
     assert progress.gate.sentence == (
         "ring 2 opens when 3 more succeed: 6 of 10 things of ring 1 succeeded, 9 are needed,"
-        " 1 are blocked"
+        " 1 is blocked"
     )
     assert (progress.gate.needed, progress.gate.succeeded, progress.gate.missing) == (9, 6, 3)
     assert progress.gate.out_of_reach == 1
     assert progress.stop.sentence == (
-        "it halts when 4 more fail: 1 of 8 things that ended failed, beside 1 forgiven ones"
+        "it halts when 4 more fail: 1 of 8 things that ended failed, beside 1 forgiven one"
     )
     assert (progress.stop.failed, progress.stop.ended, progress.stop.more_failures) == (1, 8, 4)
     assert progress.total.things == 52
@@ -92,10 +92,27 @@ def test_every_ring_has_its_numbers_and_a_sentence():
         (2, 100, False, 0),
     ]
     assert rings[1].sentence == (
-        "ring 2 of 3 (50 %) is open: 0 of 3 things succeeded, 1 are under way, 2 wait,"
+        "ring 2 of 3 (50 %) is open: 0 of 3 things succeeded, 1 is under way, 2 wait,"
         " 1 failed, 0 ran the version already"
     )
     assert rings[2].sentence.startswith("ring 3 of 3 (100 %) is not open: 0 of 0")
+
+
+def test_of_one_thing_is_spoken_in_the_singular():
+    one_of_two = campaign(
+        rings=(100,), stop=Stop(failures=1, percent=None), gate=Gate(success_percent=50)
+    )
+
+    progress = progress_of(one_of_two, counts(ring(waiting=1, downloading=1)))
+
+    assert progress.rings[0].sentence.startswith(
+        "ring 1 of 1 (100 %) is open: 0 of 2 things succeeded, 1 is under way, 1 waits,"
+    )
+    assert progress.gate.sentence == (
+        "the campaign is finished when 1 more succeeds: 0 of 2 things of ring 1 succeeded,"
+        " 1 is needed"
+    )
+    assert progress.stop.sentence == "it halts when 1 more fails: 0 of 0 things that ended failed"
 
 
 def test_no_ring_is_open_while_a_campaign_is_being_prepared():
@@ -110,7 +127,7 @@ def test_no_ring_is_open_while_a_campaign_is_being_prepared():
     [
         (S.RUNNING, 2, 1, "the campaign is finished when 8 more succeed: 1 of 10 things of ring 3"),
         (S.PAUSED, 1, 9, "ring 3 opens when the campaign runs: 9 of 10 things of ring 2"),
-        (S.FINISHED, 2, 9, "all 3 rings are open: 9 of 10 things of ring 3 succeeded"),
+        (S.FINISHED, 2, 9, "every ring is open: 9 of 10 things of ring 3 succeeded"),
         (S.CANCELLED, 1, 9, "no further ring opens: 9 of 10 things of ring 2 succeeded"),
     ],
 )
@@ -128,7 +145,7 @@ def test_a_passed_last_gate_waits_for_what_is_under_way():
     progress = progress_of(campaign(open_ring=2), found)
 
     assert progress.gate.sentence == (
-        "the campaign is finished when the 2 things under way have ended:"
+        "the campaign is finished when 2 things that are under way have ended:"
         " 9 of 10 things of ring 3 succeeded, 9 are needed"
     )
 

@@ -46,6 +46,34 @@ class TestFinding:
         with pytest.raises(FirmwareNotFoundError):
             await rig.offers.find(rig.thing("one"), FirmwareId("none"))
 
+    @pytest.mark.parametrize("word", ["download", "downloaded"])
+    async def test_words_alone_give_no_right_to_finish_what_never_began(self, rig, word):
+        deprecated, paused, thing = await rig.image("1.3"), await rig.image("1.4"), rig.thing("one")
+        campaign = await rig.campaign(paused, [thing])
+        await rig.poll(thing)
+        await rig.following.offered(thing, deprecated, None)
+        await rig.change(campaign, state=CampaignState.PAUSED)
+        await rig.set_state(deprecated, FirmwareState.DEPRECATED)
+
+        for firmware in (deprecated, paused):
+            await rig.following.said(thing, firmware.id, parse_status(word))
+
+            assert not await may_have(rig, thing, firmware)
+
+    @pytest.mark.parametrize("is_target", [False, True])
+    async def test_words_alone_open_no_ring(self, rig, is_target):
+        firmware, thing = await rig.image("1.3"), rig.thing("one")
+        await rig.poll(thing)
+        campaign = await rig.campaign(
+            firmware, [thing] if is_target else [], target=Target(tags=("beta",))
+        )
+        await rig.change(campaign, open_ring=-1)
+        rig.following.forget(thing.id)
+
+        await rig.following.said(thing, firmware.id, parse_status("downloaded"))
+
+        assert not await may_have(rig, thing, firmware)
+
     async def test_a_draft_is_not_found(self, rig):
         firmware = await rig.image("1.3", is_draft=True)
 

@@ -8,7 +8,7 @@ from doubles.offer_rig import OfferRig
 from thingstead.features.campaigns.model import CampaignState, Proof
 from thingstead.features.firmware.errors import UpdateNotFoundError
 from thingstead.features.firmware.judge import version_said
-from thingstead.features.firmware.model import FirmwareState, Report, UpdateState
+from thingstead.features.firmware.model import NO_REPORT, FirmwareState, Report, UpdateState
 from thingstead.features.firmware.status import parse_status
 from thingstead.kernel.ids import FirmwareId
 
@@ -78,7 +78,7 @@ async def test_a_thing_that_had_the_version_before_the_offer_is_current(rig):
 
     update = await rig.update(thing, firmware)
     assert update.state is S.CURRENT
-    assert update.reason == "reports 1.3, which it had before it was offered here"
+    assert update.reason == "reports 1.3, which it did not get here"
 
 
 async def test_a_thing_that_got_the_version_elsewhere_after_the_offer_is_updated(rig):
@@ -206,10 +206,10 @@ class TestProofs:
         firmware = await self.reported(rig, thing)
 
         rig.clock.advance(59.999)
-        await rig.following.contacted(thing.id)
+        await rig.following.heard(thing, NO_REPORT)
         too_soon = await state_of(rig, thing, firmware)
         rig.clock.advance(0.001)
-        await rig.following.contacted(thing.id)
+        await rig.following.heard(thing, NO_REPORT)
 
         assert too_soon is S.REPORTED
         assert await state_of(rig, thing, firmware) is S.SUCCEEDED

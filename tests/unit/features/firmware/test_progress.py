@@ -133,7 +133,15 @@ def test_times_belong_to_the_attempt_and_the_state(happenings):
             ) * 3
 
 
-@pytest.mark.parametrize("state", list(UNDER_WAY))
+def test_a_last_byte_that_is_noted_after_the_failure_begins_no_attempt():
+    # The end of a download is noted when the thing's system has confirmed it: that may be after
+    # the thing has said, on another connection, that the image is no good.
+    failed = step(in_state(S.DOWNLOADING), What.FAILS, TERMS, now_ms=5, detail="digest").update
+
+    assert step(failed, What.HAS_ALL, TERMS, now_ms=6) is None
+
+
+@pytest.mark.parametrize("state", sorted(UNDER_WAY))
 def test_what_takes_too_long_has_failed(state):
     taken = step(in_state(state), What.LATE, TERMS, now_ms=5, detail="silent for 86400 s")
 

@@ -59,6 +59,7 @@ def test_a_result_said_goes_before_that_of_the_word():
         ({"of": 2}, None),
         ({}, None),
         ({"cnt": 2, "of": 0}, None),
+        ({"cnt": 1e15, "of": 5e-324}, 100),
     ],
 )
 def test_progress_is_per_cent(progress, per_cent):

@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from doubles.offer_rig import OfferRig
-from thingstead.features.firmware.model import UpdateState
+from thingstead.features.firmware.model import FirmwareLimits, UpdateState
 from thingstead.features.firmware.status import parse_status
 from thingstead.features.firmware.watching import VERSION_RESOURCE, Watching
 from thingstead.features.live.model import LiveEvent
 from thingstead.features.values.model import MagicEcho, StoredValue
+from thingstead.kernel.budget import Rate
 from thingstead.kernel.errors import StoreUnavailableError
 
 S = UpdateState
@@ -238,6 +239,50 @@ async def test_what_could_not_be_stored_is_tried_again(rig):
     await rig.watching.settle()
 
     assert await state_of(rig, thing, firmware) is S.REPORTED
+
+
+async def test_a_thing_that_reports_too_often_waits_and_keeps_nobody_waiting():
+    rig = OfferRig(FirmwareLimits(reports=Rate(per_second=1, burst=2)))
+    hasty, other = rig.thing("one"), rig.thing("two")
+    firmware = await rig.image("1.3")
+    for thing in (hasty, other):
+        await rig.following.begun(thing, firmware)
+    for version in ("1.0", "1.1", "1.3"):
+        write(rig, hasty, version, VERSION_RESOURCE)
+        if version == "1.3":
+            write(rig, other, version, VERSION_RESOURCE)
+        await rig.watching.settle()
+    meanwhile = [await state_of(rig, thing, firmware) for thing in (hasty, other)]
+
+    rig.clock.advance(1)
+    await rig.watching.settle()
+
+    assert meanwhile == [S.DOWNLOADING, S.REPORTED]
+    assert await state_of(rig, hasty, firmware) is S.REPORTED
+
+
+async def test_a_running_watch_takes_in_later_what_it_put_off(monkeypatch):
+    rig = OfferRig(FirmwareLimits(reports=Rate(per_second=1, burst=2)))
+    thing = rig.thing("one")
+    firmware = await downloaded(rig, thing)
+    await rig.poll(thing, "1.1")
+    await rig.poll(thing, "1.0")
+    monkeypatch.setattr("thingstead.features.firmware.watching._PUT_OFF_S", 0)
+    task = asyncio.create_task(rig.watching.run())
+    await rig.following.begun(thing, firmware)
+    write(rig, thing, "1.3", VERSION_RESOURCE)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    before = await state_of(rig, thing, firmware)
+    is_stored = asyncio.Event()
+    rig.following.on_change(lambda _: is_stored.set())
+
+    rig.clock.advance(1)
+    await is_stored.wait()
+
+    task.cancel()
+    await asyncio.wait([task])
+    assert (before, await state_of(rig, thing, firmware)) == (S.DOWNLOADING, S.REPORTED)
 
 
 async def test_a_running_watch_takes_in_what_is_heard(rig, monkeypatch):

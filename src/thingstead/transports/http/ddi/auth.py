@@ -17,7 +17,8 @@ from thingstead.transports.http.request import Request
 # room for so many characters of it (DEVICE_ID_HEX_MAX_SIZE): 192 random bits, enough to name one
 # thing. Neither is a proof of anything; the token is.
 _ROOM_OF_ZEPHYR = 32
-_LONGEST_CONTROLLER_ID = 128
+# It stands in the links that the agent is told, as it is.
+_CONTROLLER_ID = re.compile(r"[A-Za-z0-9._:@+~-]{1,128}")
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SCHEME = "targettoken "
 _LONGEST_HEADER = 256
@@ -72,7 +73,7 @@ class Controllers:
 
 
 def _names(controller_id: str, thing: Thing) -> bool:
-    if len(controller_id) > _LONGEST_CONTROLLER_ID:
+    if not _CONTROLLER_ID.fullmatch(controller_id):
         return False
     if controller_id == thing.id:
         return True

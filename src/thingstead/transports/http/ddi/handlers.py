@@ -8,6 +8,7 @@ Every handler is given the thing that calls (`auth.py`) and has no other way to 
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from thingstead.features.firmware.catalogues import Catalogues
@@ -44,6 +45,10 @@ MAX_ATTRIBUTES_BYTES = 16 * 1024
 _ROOT: Final = "/{tenant}/controller/v1/{controller_id}"
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _EMPTY = Answer(200, b"", common=PRIVATE)
+_POLL_EXAMPLE = poll_document(
+    900,
+    {"deploymentBase": "https://HOST/DEFAULT/controller/v1/THING_ID/deploymentBase/ACTION"},
+)
 
 ControllerHandler = Callable[[Request, Controller], Awaitable[Answer | LongAnswer]]
 
@@ -69,39 +74,66 @@ class DDIHandlers:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        action = f"{_ROOT}/deploymentBase/{{action_id}}"
-        cancel = f"{_ROOT}/cancelAction/{{action_id}}"
-        modules = f"{_ROOT}/softwaremodules/{{module_id}}/artifacts"
+        return [*self._routes_of_agents(), *self._routes_of_actions(), *self._routes_of_files()]
+
+    def _routes_of_agents(self) -> list[Route]:
         return [
-            self._route("GET", _ROOT, "hawkBit: what is to be done", self._poll, 304),
             self._route(
-                "PUT", f"{_ROOT}/configData", "hawkBit: attributes", self._configure, 400, 413
+                "GET", _ROOT, "hawkBit: what is to be done", self._poll, 304, answer=_POLL_EXAMPLE
             ),
-            self._route("GET", action, "hawkBit: what is to be installed", self._deployment, 404),
-            self._feedback(f"{action}/feedback", "how it goes on", self._say),
             self._route(
-                "GET",
-                f"{_ROOT}/installedBase/{{action_id}}",
-                "hawkBit: what was installed",
-                self._installed,
-                404,
+                "PUT",
+                f"{_ROOT}/configData",
+                "hawkBit: attributes",
+                self._configure,
+                400,
+                413,
+                body={"mode": "merge", "data": {"version": "1.2.0"}},
             ),
-            self._route("GET", cancel, "hawkBit: what is to be stopped", self._cancel, 404),
-            self._feedback(f"{cancel}/feedback", "whether it was stopped", self._say_of_stopping),
             self._route(
                 "GET",
                 f"{_ROOT}/confirmationBase",
                 "hawkBit: nothing waits for a confirmation",
                 self._confirmation,
+                answer=confirmation_document(),
             ),
-            self._route("GET", modules, "hawkBit: the files of a module", self._artifacts, 404),
+        ]
+
+    def _routes_of_actions(self) -> list[Route]:
+        action = f"{_ROOT}/deploymentBase/{{action_id}}"
+        cancel = f"{_ROOT}/cancelAction/{{action_id}}"
+        installed = f"{_ROOT}/installedBase/{{action_id}}"
+        return [
+            self._route("GET", action, "hawkBit: what is to be installed", self._deployment, 404),
+            self._feedback(f"{action}/feedback", "how it goes on", self._say),
+            self._route("GET", installed, "hawkBit: what was installed", self._installed, 404),
             self._route(
-                "GET", f"{modules}/{{name}}", "hawkBit: a file", self._download, 206, 404, 416, 429
+                "GET",
+                cancel,
+                "hawkBit: what is to be stopped",
+                self._cancel,
+                404,
+                answer=cancel_document(7),
+            ),
+            self._feedback(f"{cancel}/feedback", "whether it was stopped", self._say_of_stopping),
+        ]
+
+    def _routes_of_files(self) -> list[Route]:
+        modules = f"{_ROOT}/softwaremodules/{{module_id}}/artifacts"
+        return [
+            self._route("GET", modules, "hawkBit: the files of a module", self._artifacts, 404),
+            replace(
+                self._route("GET", f"{modules}/{{name}}", "hawkBit: a file", self._download),
+                statuses=(200, 206, 304, 401, 404, 412, 416, 429, 503, 507),
+                media_type="application/octet-stream",
+                answer_example="the image, or its MD5 as a line of text",
             ),
         ]
 
     def _feedback(self, pattern: str, what: str, handler: ControllerHandler) -> Route:
-        return self._route("POST", pattern, f"hawkBit: {what}", handler, 400, 404, 410, 413)
+        summary = f"hawkBit: {what}"
+        example = {"status": {"execution": "closed", "result": {"finished": "success"}}}
+        return self._route("POST", pattern, summary, handler, 400, 404, 410, 413, body=example)
 
     def _route(
         self,
@@ -110,13 +142,18 @@ class DDIHandlers:
         summary: str,
         handler: ControllerHandler,
         *statuses: int,
+        body: object = None,
+        answer: object = None,
     ) -> Route:
         return Route(
             method,
             pattern,
             summary,
             self._of_controller(handler),
-            statuses=(200, 401, *statuses),
+            # Every call may be a report or an offer, which are stored.
+            statuses=(200, 401, *statuses, 429, 503, 507),
+            body_example=body,
+            answer_example=answer,
             access=Access.TARGET_TOKEN,
         )
 
@@ -178,12 +215,18 @@ class DDIHandlers:
         thing = controller.thing
         firmware = await self._module(request, controller)
         name = artifact_name(firmware)
+
+        async def check() -> None:
+            # Meanwhile the image may be revoked, the thing deleted, its token replaced.
+            again = await self._controllers.controller(request)
+            await self._offers.find(again.thing, firmware.id)
+
         if request.arguments["name"] == name:
             return image_answer(
                 request,
                 firmware,
                 lambda: self._offers.download(thing, firmware),
-                check=lambda: self._offers.find(thing, firmware.id),
+                check=check,
             )
         if request.arguments["name"] == name + MD5_ENDING:
             return _md5_answer(firmware)

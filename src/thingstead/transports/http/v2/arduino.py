@@ -65,7 +65,7 @@ class ArduinoUpdates:
                 f"{FIRMWARES}/update",
                 "The newest image, for the updaters of the Arduino world; 304 without a newer one",
                 self.update,
-                statuses=(200, 206, 304, 404, 412, 416, 429, 503),
+                statuses=(200, 206, 304, 404, 412, 416, 429, 503, 507),
                 parameters=(_MCU,),
                 media_type="application/octet-stream",
                 answer_example="the image",

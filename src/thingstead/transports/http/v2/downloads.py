@@ -31,7 +31,7 @@ class Downloads:
                 f"{FIRMWARES}/download/{{firmware_id}}",
                 "The bytes of an image that is offered to the thing, whole or in ranges",
                 self.download,
-                statuses=(200, 206, 304, 404, 412, 416, 429, 503),
+                statuses=(200, 206, 304, 404, 412, 416, 429, 503, 507),
                 media_type="application/octet-stream",
                 answer_example="the image",
                 access=Access.THING_TOKEN,
