@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from support.process import run
+from support.commands import beside, comes, run
 from support.terminal import run_at_terminal
 from support.wire import ask
 
@@ -15,7 +15,7 @@ AT_ONCE = ("--rings", "100", "--soak", "0s", "--proof", "contact")
 
 @pytest.fixture
 def product(server):
-    return str(server.command("product", "create", "Station")["id"])
+    return str(beside(server, "product", "create", "Station")["id"])
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def publish(server, product, tmp_path):
         file = tmp_path / f"{version}.bin"
         file.write_bytes(content)
         what = ("--product", product, "--mcu", "esp32", "--version", version)
-        return server.command("firmware", "publish", str(file), *what, *words)["id"]
+        return beside(server, "firmware", "publish", str(file), *what, *words)["id"]
 
     return publish
 
@@ -33,7 +33,7 @@ def publish(server, product, tmp_path):
 async def things(server, product):
     """Four things of the product: their ids and tokens."""
     made = []
-    for code in server.command("codes", "create", "--product", product, "--count", "4"):
+    for code in beside(server, "codes", "create", "--product", product, "--count", "4"):
         body = json.dumps({"activationCode": code}).encode()
         answer = (await ask(server.address, "POST", "/v2/things", body)).json
         made.append({"id": answer["thingId"], "token": answer["thingToken"]})
@@ -51,7 +51,7 @@ def create(server, things, draft):
 
     def create(*words):
         what = ("--firmware", draft, "--name", "2.0 for all")
-        return server.command("campaign", "create", *what, *words)
+        return beside(server, "campaign", "create", *what, *words)
 
     return create
 
@@ -68,13 +68,23 @@ async def latest(server, thing, query=""):
     return (await ask(server.address, "GET", path)).json
 
 
-async def offered(server, thing, query=""):
-    return [firmware["_id"] for firmware in (await latest(server, thing, query))["firmwares"]]
+async def is_offered(server, thing, *wanted, query=""):
+    async def offered():
+        return [each["_id"] for each in (await latest(server, thing, query))["firmwares"]]
+
+    return await comes(offered, [*wanted])
+
+
+async def is_refused(server, thing, reason):
+    async def told():
+        return (await latest(server, thing)).get("reason")
+
+    return await comes(told, reason)
 
 
 async def update(server, thing, firmware, version):
     """Have the thing do all that an update takes."""
-    assert await offered(server, thing) == [firmware]
+    assert await is_offered(server, thing, firmware)
     path = f"/v2/things/{thing['token']}/firmwares/download/{firmware}"
     assert (await ask(server.address, "GET", path)).status == 200
     for _ in range(2):  # It reports the version, and proves that it works by another contact.
@@ -82,21 +92,25 @@ async def update(server, thing, firmware, version):
 
 
 async def fail(server, thing, firmware):
-    assert await offered(server, thing) == [firmware]
+    assert await is_offered(server, thing, firmware)
     said = {"id": firmware, "state": "failure", "error": "flash \u001b[31mworn out"}
     path = f"/v2/things/{thing['token']}/firmwares/status"
     assert (await ask(server.address, "POST", path, json.dumps(said).encode())).status == 200
 
 
-async def test_a_campaign_publishes_its_draft_and_lists_its_things(server, things, draft, create):
-    campaign = create(*AT_ONCE)
+async def test_a_campaign_publishes_its_draft_and_lists_its_things(server, things, draft):
+    what = ("--firmware", draft, "--name", "2.0 for all")
+
+    campaign = server.command("campaign", "create", *what, *AT_ONCE)
 
     assert (campaign["state"], campaign["firmware"]) == ("running", draft)
-    assert server.command("firmware", "show", draft)["state"] == "published"
-    listed = server.command("campaign", "things", campaign["id"])
+    assert beside(server, "firmware", "show", draft)["state"] == "published"
+    listed = beside(server, "campaign", "things", campaign["id"])
     assert sorted(one["thing"] for one in listed) == sorted(one["id"] for one in things)
-    assert {one["state"] for one in listed} == {"waiting"}
-    assert await offered(server, things[0]) == [draft]
+    assert {(one["state"], one["reason"]) for one in listed} == {
+        ("waiting", "its ring is open, and it has not asked since")
+    }
+    assert await is_offered(server, things[0], draft)
 
 
 def test_everything_that_was_planned_is_kept(server, product, create):
@@ -120,13 +134,13 @@ def test_everything_that_was_planned_is_kept(server, product, create):
         "attempts": 2,
         "patienceSeconds": 172_800,
     }
-    shown = server.command("campaign", "show", campaign["id"])
+    shown = beside(server, "campaign", "show", campaign["id"])
     assert {name: shown[name] for name in ("id", "name", "plan")} == {
         "id": campaign["id"],
         "name": "2.0 for all",
         "plan": campaign["plan"],
     }
-    [listed] = server.command("campaign", "list", "--product", product)
+    [listed] = beside(server, "campaign", "list", "--product", product)
     assert (listed["id"], listed["product"], listed["mcu"]) == (
         campaign["id"],
         int(product),
@@ -139,7 +153,7 @@ async def test_what_became_of_each_thing_is_told(server, things, draft, create):
     await update(server, things[0], draft, "2.0")
     await fail(server, things[1], draft)
 
-    shown = server.command("campaign", "show", campaign)
+    shown = beside(server, "campaign", "show", campaign)
 
     assert shown["things"] == {
         "all": 4,
@@ -152,10 +166,10 @@ async def test_what_became_of_each_thing_is_told(server, things, draft, create):
     }
     assert (shown["gate"]["needed"], shown["gate"]["missing"]) == (4, 3)
     assert (shown["stop"]["failed"], shown["stop"]["ended"]) == (1, 2)
-    [failed] = server.command("campaign", "things", campaign, "--state", "failed")
+    [failed] = beside(server, "campaign", "things", campaign, "--state", "failed")
     assert (failed["thing"], failed["failures"]) == (things[1]["id"], 1)
-    some = server.command(
-        "campaign", "things", campaign, "--state", "failed", "--state", "succeeded"
+    some = beside(
+        server, "campaign", "things", campaign, "--state", "failed", "--state", "succeeded"
     )
     assert len(some) == 2
     _, people, _ = told(server, "campaign", "show", campaign)
@@ -173,44 +187,49 @@ async def test_what_became_of_each_thing_is_told(server, things, draft, create):
 async def test_the_timeline_names_ring_and_campaign(server, things, draft, create):
     campaign = create("--rings", "1,100")["id"]
     # Paused, because a ring with none of the four things is passed by itself.
-    open_ring = server.command("campaign", "pause", campaign)["openRing"]
+    open_ring = beside(server, "campaign", "pause", campaign)["openRing"]
 
-    [waiting] = server.command("firmware", "timeline", "--thing", things[0]["id"])["updates"]
+    [waiting] = beside(server, "firmware", "timeline", "--thing", things[0]["id"])["updates"]
 
     assert (waiting["state"], waiting["campaign"]) == ("waiting", campaign)
     assert waiting["campaignState"] == "paused"
     assert waiting["ringIsOpen"] is (waiting["ring"] <= open_ring)
+    _, people, _ = told(server, "firmware", "timeline", "--thing", things[0]["id"])
+    assert f" of campaign {campaign}: paused by an operator" in people
+    assert f"  joined      2.0  campaign {campaign}\n" in people
 
 
 async def test_pause_and_resume_are_followed_at_once(server, things, draft, create):
     campaign = create(*AT_ONCE)["id"]
 
-    paused = server.command("campaign", "pause", campaign)
-    assert (paused["state"], (await latest(server, things[0]))["reason"]) == ("paused", "paused")
+    paused = beside(server, "campaign", "pause", campaign)
+    assert paused["state"] == "paused"
+    assert await is_refused(server, things[0], "paused")
 
-    resumed = server.command("campaign", "resume", campaign)
-    assert (resumed["state"], await offered(server, things[0])) == ("running", [draft])
+    resumed = beside(server, "campaign", "resume", campaign)
+    assert resumed["state"] == "running"
+    assert await is_offered(server, things[0], draft)
 
 
 async def test_advancing_opens_the_next_ring(server, things, draft, create):
     # The first ring may have none of four things: then the gate is passed by itself.
     campaign = create("--rings", "99,100")["id"]
-    assert server.command("campaign", "show", campaign)["openRing"] in {0, 1}
+    assert beside(server, "campaign", "show", campaign)["openRing"] in {0, 1}
 
     code, _, error = told(server, "campaign", "advance", campaign)
 
-    assert code == 0 or "all 2 rings are open" in error
-    assert server.command("campaign", "show", campaign)["openRing"] == 1
+    assert code == 0 or "every ring is open" in error
+    assert beside(server, "campaign", "show", campaign)["openRing"] == 1
     for thing in things:
-        assert await offered(server, thing) == [draft]
+        assert await is_offered(server, thing, draft)
 
 
 async def test_what_is_cancelled_is_offered_to_nobody(server, things, draft, create):
     campaign = create(*AT_ONCE)["id"]
 
-    assert server.command("campaign", "cancel", campaign)["state"] == "cancelled"
+    assert beside(server, "campaign", "cancel", campaign)["state"] == "cancelled"
 
-    assert await offered(server, things[0]) == []
+    assert await is_offered(server, things[0])
     code, out, error = told(server, "campaign", "resume", campaign)
     assert (code, out, error.count("\n")) == (1, "", 1)
     assert "Wrong state of the campaign" in error
@@ -220,18 +239,18 @@ async def test_reverting_brings_the_earlier_bytes_back(server, things, publish):
     old = publish("1.0", OLD)
     new = publish("2.0", NEW, "--draft")
     what = ("--firmware", new, "--name", "2.0 for all")
-    campaign = server.command("campaign", "create", *what, *AT_ONCE)["id"]
+    campaign = beside(server, "campaign", "create", *what, *AT_ONCE)["id"]
     await update(server, things[0], new, "2.0")
 
-    reverted = server.command("campaign", "revert", campaign)
+    reverted = beside(server, "campaign", "revert", campaign)
 
     assert reverted["state"] == "reverted"
-    back = server.command("firmware", "show", reverted["revertedTo"])
+    back = beside(server, "firmware", "show", reverted["revertedTo"])
     assert (back["version"], back["revert"], back["state"]) == ("1.0", True, "published")
     assert back["id"] != old
-    assert back["sequence"] > server.command("firmware", "show", new)["sequence"]
-    assert server.command("firmware", "show", new)["state"] == "revoked"
-    assert await offered(server, things[0], "?version=2.0") == [back["id"]]
+    assert back["sequence"] > beside(server, "firmware", "show", new)["sequence"]
+    assert beside(server, "firmware", "show", new)["state"] == "revoked"
+    assert await is_offered(server, things[0], back["id"], query="?version=2.0")
 
 
 def test_where_signatures_are_required_reverting_needs_one(server, product, publish, tmp_path):
@@ -241,18 +260,18 @@ def test_where_signatures_are_required_reverting_needs_one(server, product, publ
     assert run("firmware", "key", "add", str(tmp_path / "key.pub.pem"), *add).returncode == 0
     publish("1.0", OLD)
     new = publish("2.0", NEW)
-    server.command("firmware", "signatures", "--product", product, "--required")
-    campaign = server.command("campaign", "create", "--firmware", new, "--name", "2.0")["id"]
+    beside(server, "firmware", "signatures", "--product", product, "--required")
+    campaign = beside(server, "campaign", "create", "--firmware", new, "--name", "2.0")["id"]
     old_file = tmp_path / "1.0.bin"
     what = ("--product", product, "--mcu", "esp32", "--version", "1.0", "--sequence", str(2**40))
 
     refused = told(server, "campaign", "revert", campaign)
     assert run("firmware", "sign", str(old_file), "--key", str(key), *what).returncode == 0
-    reverted = server.command("campaign", "revert", campaign, "--signature", f"{old_file}.sig")
+    reverted = beside(server, "campaign", "revert", campaign, "--signature", f"{old_file}.sig")
 
     assert (refused[0], refused[2].count("\n")) == (1, 1)
     assert "The image is not signed" in refused[2]
-    assert server.command("firmware", "show", reverted["revertedTo"])["sequence"] == 2**40
+    assert beside(server, "firmware", "show", reverted["revertedTo"])["sequence"] == 2**40
 
 
 @pytest.mark.parametrize(
@@ -314,7 +333,7 @@ def test_at_a_terminal_what_cannot_be_undone_is_asked_about(server, publish, cre
     no = at_terminal(server, "campaign", command, campaign, answers={"[y/N]": "n"})
 
     assert no.code == 1
-    assert server.command("campaign", "show", campaign)["state"] == "running"
+    assert beside(server, "campaign", "show", campaign)["state"] == "running"
 
 
 def test_who_is_sure_is_not_asked(server, create):

@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 
-from support.process import PATIENCE_SECONDS, PROGRAM, command, environment, run, server_process
+from support import process
+from support.commands import beside, comes, command, run
+from support.process import PATIENCE_SECONDS, PROGRAM, environment, server_process
 from support.terminal import run_at_terminal
 from support.wire import ask
 
@@ -26,7 +28,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def product(server):
-    return str(server.command("product", "create", "Station")["id"])
+    return str(beside(server, "product", "create", "Station")["id"])
 
 
 @pytest.fixture
@@ -42,14 +44,14 @@ def publish(server, product, file):
 
     def publish(*words, version="1.2.3"):
         what = ("--product", product, "--mcu", "esp32", "--version", version)
-        return server.command("firmware", "publish", str(file), *what, *words)
+        return beside(server, "firmware", "publish", str(file), *what, *words)
 
     return publish
 
 
 @pytest.fixture
 def thing(server, product):
-    return server.command("thing", "create", "--product", product)
+    return beside(server, "thing", "create", "--product", product)
 
 
 def told(server, *words):
@@ -64,12 +66,17 @@ async def latest(server, thing, query=""):
     return (await ask(server.address, "GET", path)).json
 
 
-async def offered(server, thing):
-    return [firmware["_id"] for firmware in (await latest(server, thing))["firmwares"]]
+async def is_offered(server, thing, *wanted):
+    async def offered():
+        return [firmware["_id"] for firmware in (await latest(server, thing))["firmwares"]]
+
+    return await comes(offered, [*wanted])
 
 
-def test_publishing_tells_id_digest_and_size_and_nothing_else(publish):
-    answer = publish()
+def test_publishing_tells_id_digest_and_size_and_nothing_else(server, product, file):
+    what = ("--product", product, "--mcu", "esp32", "--version", "1.2.3")
+
+    answer = server.command("firmware", "publish", str(file), *what)
 
     assert answer == {
         "id": answer["id"],
@@ -92,7 +99,7 @@ def test_what_is_published_can_be_shown_with_all_that_was_said(server, product, 
     }
     answer = publish("--mandatory", *[word for pair in said.items() for word in pair])
 
-    shown = server.command("firmware", "show", answer["id"])
+    shown = beside(server, "firmware", "show", answer["id"])
 
     assert shown == {
         "id": answer["id"],
@@ -132,7 +139,7 @@ def test_an_image_and_notes_can_come_from_elsewhere(server, product, tmp_path):
         check=True,
     )
 
-    shown = server.command("firmware", "show", json.loads(done.stdout)["id"])
+    shown = beside(server, "firmware", "show", json.loads(done.stdout)["id"])
 
     assert (shown["size"], shown["filename"]) == (len(IMAGE), "esp32-2.bin")
     assert shown["notes"] == "Größer\nund schneller"
@@ -141,44 +148,44 @@ def test_an_image_and_notes_can_come_from_elsewhere(server, product, tmp_path):
 def test_the_list_is_newest_first_and_can_be_narrowed(server, product, publish, file):
     first, second = publish()["id"], publish("--draft", version="1.2.4")["id"]
     what = ("--product", product, "--mcu", "radio", "--version", "1")
-    third = server.command("firmware", "publish", str(file), *what)["id"]
+    third = beside(server, "firmware", "publish", str(file), *what)["id"]
 
     def listed(*words):
-        known = server.command("firmware", "list", "--product", product, *words)
+        known = beside(server, "firmware", "list", "--product", product, *words)
         return [firmware["id"] for firmware in known]
 
     assert listed() == [third, second, first]
     assert listed("--mcu", "esp32") == [second, first]
     assert listed("--state", "draft") == [second]
     assert listed("--mcu", "radio", "--state", "draft") == []
-    everything = [firmware["id"] for firmware in server.command("firmware", "list")]
+    everything = [firmware["id"] for firmware in beside(server, "firmware", "list")]
     assert everything[:3] == [third, second, first]
 
 
 async def test_a_running_server_follows_each_state_at_once(server, thing, publish):
     firmware = publish("--draft")["id"]
-    assert await offered(server, thing) == []
+    assert await is_offered(server, thing)
 
-    assert server.command("firmware", "release", firmware)["state"] == "published"
-    assert await offered(server, thing) == [firmware]
+    assert beside(server, "firmware", "release", firmware)["state"] == "published"
+    assert await is_offered(server, thing, firmware)
 
-    assert server.command("firmware", "deprecate", firmware)["state"] == "deprecated"
-    assert await offered(server, thing) == []
+    assert beside(server, "firmware", "deprecate", firmware)["state"] == "deprecated"
+    assert await is_offered(server, thing)
 
     newer = publish(version="1.2.4")["id"]
-    assert await offered(server, thing) == [newer]
-    assert server.command("firmware", "revoke", newer)["state"] == "revoked"
-    assert await offered(server, thing) == []
+    assert await is_offered(server, thing, newer)
+    assert beside(server, "firmware", "revoke", newer)["state"] == "revoked"
+    assert await is_offered(server, thing)
 
 
 def test_states_go_forward_only(server, publish):
     firmware = publish()["id"]
-    server.command("firmware", "revoke", firmware)
+    beside(server, "firmware", "revoke", firmware)
 
-    code, out, error = told(server, "firmware", "release", firmware)
+    done = process.run("firmware", "release", "--data", str(server.folder), firmware)
 
-    assert (code, out, error.count("\n")) == (1, "", 1)
-    assert "Wrong state of the firmware" in error
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "Wrong state of the firmware" in done.stderr
 
 
 def test_signatures_can_be_required_and_keys_exchanged(server, product, publish, tmp_path, file):
@@ -187,11 +194,11 @@ def test_signatures_can_be_required_and_keys_exchanged(server, product, publish,
     command("firmware", "sign", str(file), "--key", key["private"], *what, "--json")
     group = ("key", "add", "--data", str(server.folder), "--json")
     added = command("firmware", *group, key["public"], "--product", product, "--name", "CI")
-    assert server.command("firmware", "signatures", "--product", product) == {
+    assert beside(server, "firmware", "signatures", "--product", product) == {
         "product": int(product),
         "required": False,
     }
-    server.command("firmware", "signatures", "--product", product, "--required")
+    beside(server, "firmware", "signatures", "--product", product, "--required")
 
     unsigned = told(server, "firmware", "publish", str(file), *what)
     signed = publish("--signature", f"{file}.sig")
@@ -199,7 +206,7 @@ def test_signatures_can_be_required_and_keys_exchanged(server, product, publish,
     assert added["id"] == key["id"]
     assert (unsigned[0], unsigned[2].count("\n")) == (1, 1)
     assert "The image is not signed" in unsigned[2]
-    assert server.command("firmware", "show", signed["id"])["signedBy"] == key["id"]
+    assert beside(server, "firmware", "show", signed["id"])["signedBy"] == key["id"]
 
     words = ("--data", str(server.folder), "--json", "--product", product)
     assert command("firmware", "key", "revoke", *words, key["id"]) == {
@@ -222,7 +229,7 @@ async def test_the_timeline_tells_why_a_thing_has_not_updated(server, thing, pub
     path = f"/v2/things/{thing['token']}/firmwares/status"
     assert (await ask(server.address, "POST", path, json.dumps(said).encode())).status == 200
 
-    known = server.command("firmware", "timeline", "--thing", thing["id"])
+    known = beside(server, "firmware", "timeline", "--thing", thing["id"])
 
     assert known["thing"] == thing["id"]
     assert [(runs["mcu"], runs["version"]) for runs in known["runs"]] == [("esp32", "1.2.2")]
@@ -235,7 +242,7 @@ async def test_the_timeline_tells_why_a_thing_has_not_updated(server, thing, pub
     assert [event["kind"] for event in known["events"]][:2] == ["failed", "offered"]
     assert (
         len(
-            server.command("firmware", "timeline", "--thing", thing["id"], "--limit", "1")["events"]
+            beside(server, "firmware", "timeline", "--thing", thing["id"], "--limit", "1")["events"]
         )
         == 1
     )
@@ -251,17 +258,19 @@ async def test_a_blocked_thing_is_offered_the_image_again_on_demand(server, thin
     path = f"/v2/things/{thing['token']}/firmwares/status"
     said = json.dumps({"id": firmware, "state": "failure"}).encode()
     for _ in range(3):
-        assert await offered(server, thing) == [firmware]
+        assert await is_offered(server, thing, firmware)
         assert (await ask(server.address, "POST", path, said)).status == 200
     assert (await latest(server, thing))["reason"] == "blocked"
-    known = server.command("firmware", "timeline", "--thing", thing["id"])
+    known = beside(server, "firmware", "timeline", "--thing", thing["id"])
     assert [offer["reason"] for offer in known["offers"]] == ["blocked"]
 
     words = ("--thing", thing["id"], "--firmware", firmware)
-    unblocked = server.command("firmware", "unblock", *words)
+    unblocked = beside(server, "firmware", "unblock", *words)
 
     assert unblocked == {"thing": thing["id"], "firmware": firmware, "state": "waiting"}
-    assert await offered(server, thing) == [firmware]
+    assert await is_offered(server, thing, firmware)
+    code, people, _ = told(server, "firmware", "unblock", *words)
+    assert (code, people) == (0, "The update is offered: it was not blocked, and stays as it is.\n")
 
 
 @pytest.mark.parametrize(
@@ -308,7 +317,7 @@ def test_what_cannot_be_published_is_one_line_and_leaves_nothing(
 
     assert (code, out, error.count("\n")) == (1, "", 1)
     assert reason in error
-    assert server.command("firmware", "list", "--product", product) == []
+    assert beside(server, "firmware", "list", "--product", product) == []
 
 
 def test_an_image_of_just_the_largest_size_is_published(publish, file):
@@ -320,20 +329,18 @@ def test_an_image_of_just_the_largest_size_is_published(publish, file):
 @pytest.mark.parametrize(
     "words",
     [
-        ("publish", "@"),
-        ("publish", "@", *WHAT, "--notes", "a", "--notes-file", "@"),
+        ("publish", "-"),
+        ("publish", "-", *WHAT, "--notes", "a", "--notes-file", "-"),
         ("publish", "no-such-file", *WHAT),
-        ("publish", "@", "--product", "x", "--mcu", "a", "--version", "1"),
-        ("publish", "@", *WHAT, "--expires", "soon"),
+        ("publish", "-", "--product", "x", "--mcu", "a", "--version", "1"),
+        ("publish", "-", *WHAT, "--expires", "soon"),
         ("list", "--state", "lost"),
         ("timeline", "--thing", "T", "--limit", "201"),
     ],
     ids=str,
 )
-def test_options_that_cannot_be_end_with_2(server, file, words):
-    code, out, error = told(
-        server, "firmware", *[str(file) if word == "@" else word for word in words]
-    )
+def test_options_that_cannot_be_end_with_2(server, words):
+    code, out, error = told(server, "firmware", *words)
 
     assert (code, out) == (2, "")
     assert "Error" in error
@@ -389,7 +396,7 @@ def test_at_a_terminal_revoking_is_asked_about(server, publish, answer, code, st
     seen = at_terminal(server, "firmware", "revoke", firmware, answers={"for good?": answer})
 
     assert seen.code == code
-    assert server.command("firmware", "show", firmware)["state"] == state
+    assert beside(server, "firmware", "show", firmware)["state"] == state
 
 
 @pytest.mark.parametrize("sure", ["--yes", "--json"])
@@ -399,3 +406,12 @@ def test_who_is_sure_is_not_asked(server, publish, sure):
     seen = at_terminal(server, "firmware", "revoke", firmware, sure)
 
     assert (seen.code, seen.screen) == (0, "")
+
+
+def test_of_a_product_that_is_not_there_no_keys_are_listed(server):
+    data = ("--data", str(server.folder))
+
+    done = run("firmware", "key", "list", "--product", "99999", *data, env=server.settings)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("thingstead: Product not found: id 99999. ")

@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from support.process import command, run
+from support import process
+from support.commands import command, run
 from support.terminal import run_at_terminal
 
 IMAGE = bytes(range(256)) * 300
@@ -103,8 +104,8 @@ def test_neither_makes_a_data_folder(tmp_path, image):
     env = {"THINGSTEAD_DATA": str(tmp_path / "data")}
     key = tmp_path / "key.pem"
 
-    run("firmware", "key", "create", str(key), env=env)
-    done = run("firmware", "sign", str(image), "--key", str(key), *WHAT, env=env)
+    process.run("firmware", "key", "create", str(key), env=env)
+    done = process.run("firmware", "sign", str(image), "--key", str(key), *WHAT, env=env)
 
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "data").exists()
