@@ -203,6 +203,26 @@ async def test_the_system_holds_little_for_a_client_that_does_not_read():
     assert image.furthest <= 512 * 1024
 
 
+async def test_client_that_leaves_before_the_last_piece_is_no_error_of_the_server(caplog):
+    class Left(Image):
+        def read_now(self, start, size):
+            if start + size == SIZE:
+                for one in rig.connections:
+                    one.transport.abort()
+            return super().read_now(start, size)
+
+    image = Left()
+    async with serve(image) as rig:
+        client = await rig.connect()
+        await client.send(GET)
+        await client.read_head()
+        await client.rest()
+        await until(image.ended.is_set)
+
+    assert image.told == ["begun"]
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == []
+
+
 async def test_source_that_breaks_cuts_the_answer(caplog):
     class Breaking(Image):
         def read_now(self, start, size):

@@ -142,7 +142,7 @@ class Cycle(RequestResponseCycle):
 
     def has_confirmed(self) -> bool:
         """Gives whether the client's system has confirmed all that was written, as far as known."""
-        if is_reset(self.transport):
+        if self.transport.is_closing() or is_reset(self.transport):
             # Who pushes is told that the client has gone.
             self._connection.cut_response()
             return False
@@ -162,6 +162,10 @@ class Cycle(RequestResponseCycle):
 
     def finish(self) -> None:
         """Ends a pushed answer, so that the client knows that it is whole."""
+        if self._left_bytes and self.transport.is_closing():
+            # The client has left, which the connection is told in its next turn only.
+            self.cut()
+            return
         is_bounded = self.is_bounded
         self._pushed = None
         if is_bounded:
