@@ -80,10 +80,10 @@ class LongLimits:
 
     A piece is in memory until the client has taken all of it, which is hardly any time with most
     clients, and for minutes with some. So `large_pieces` may be large at once, and others are
-    small: a thousand slow clients hold 16 MiB and the large pieces together.
+    small: a thousand slow clients hold 8 MiB and the large pieces together.
     """
 
-    piece_bytes: int = 16 * 1024
+    piece_bytes: int = 8 * 1024
     # From 128 KiB on glibc asks the system for each object anew, which halves the speed.
     large_piece_bytes: int = 112 * 1024
     large_pieces: int = 64
