@@ -61,6 +61,9 @@ class CycleConnection(Protocol):
     def end_long_answer(self) -> None:
         """Demands that no longer."""
 
+    def forget_cycle(self) -> None:
+        """Lets go of the cycle, whose app has ended after the connection was lost."""
+
 
 class Cycle(RequestResponseCycle):
     """Runs the app for one request and writes its answer.
@@ -101,6 +104,7 @@ class Cycle(RequestResponseCycle):
         self._left_bytes: int | None = None
         self._is_given_out = False
         self.pushed_bytes = 0
+        self.has_run = False
 
     @property
     def is_head_request(self) -> bool:
@@ -202,6 +206,9 @@ class Cycle(RequestResponseCycle):
                 self._connection.fail_response()
             # The bound method would keep connection and cycle alive through each other.
             self.on_response = _nothing
+            self.has_run = True
+            if self.disconnected:
+                self._connection.forget_cycle()
 
     async def receive(self) -> ASGIReceiveEvent:
         """Gives the next piece of the body, or the news that the client has gone.
